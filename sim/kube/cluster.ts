@@ -52,12 +52,20 @@ export interface KubeCluster {
     readonly controlPlane?: { readonly certificateKey?: string }
   }): Promise<{ readonly ok: true } | { readonly ok: false; readonly refused: JoinRefusal }>
   /** etcd members as `etcdctl member list` shows them. */
-  etcdMembers(): readonly { readonly id: string; readonly name: string; readonly address: string; readonly learner: boolean }[]
+  etcdMembers(): readonly {
+    readonly id: string
+    readonly name: string
+    readonly address: string
+    readonly learner: boolean
+  }[]
   removeEtcdMember(id: string): boolean
   /** The kubelet of a node went away (power, stop) or came back; the Node turns NotReady or Ready again. */
   kubelet(node: string, state: 'running' | 'stopped'): void
   upgrade(version: string): void
   kubeletVersion(node: string, version: string): void
   /** Answers a `kubectl` command line run on a control plane with admin rights. */
-  kubectl(argv: readonly string[], stdin: string): Promise<{ readonly exit: number; readonly stdout: string; readonly stderr: string }>
+  kubectl(
+    argv: readonly string[],
+    stdin: string,
+  ): Promise<{ readonly exit: number; readonly stdout: string; readonly stderr: string }>
 }
