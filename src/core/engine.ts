@@ -25,7 +25,7 @@ export interface GitopsEngine {
   /** What the runner installs: the engine's own manifests or charts, in order. */
   install(spec: ClusterSpec): readonly Component[]
   /** Objects that make the engine follow the repository, without secrets. Applied by the runner after `install`. */
-  point(spec: ClusterSpec): readonly KubeObject[]
+  point(spec: ClusterSpec, components: readonly Component[]): readonly KubeObject[]
   /** Secrets and host keys that the engine reads Git with; applied by the runner before `point`. */
   credentials(spec: ClusterSpec, keys: EngineKeys): readonly KubeObject[]
   /** The files under `clusters/<name>/gitops/`. */
