@@ -38,7 +38,7 @@ function values(spec: ClusterSpec, cni: Cilium): Readonly<Record<string, unknown
     ...(cni.encryption === 'wireguard' ? { encryption: { enabled: true, type: 'wireguard' } } : {}),
     ...(l2
       ? {
-          l2announcements: { enabled: true, leaseDuration: '15s', leaseRenewDeadline: '5s', leaseRetryPeriod: '2s' },
+          l2announcements: { enabled: true },
           // Each announced service renews a lease; the chart's 10/20 runs out at about 25 services.
           k8sClientRateLimit: { qps: 20, burst: 40 },
         }
