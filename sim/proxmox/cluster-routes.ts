@@ -86,7 +86,13 @@ export function clusterRoutes(release: Release): readonly Route[] {
       run: ({ world, access, params }) =>
         world.mappings
           .filter(({ id }) => access.may(`/mapping/pci/${id}`, ['Mapping.Modify', 'Mapping.Use', 'Mapping.Audit']))
-          .map(({ id, map }) => ({ id, map, type: 'pci', ...(params['check-node'] !== undefined && { checks: [] }) })),
+          .map(({ id, map }) => ({
+            id,
+            map,
+            type: 'pci',
+            description: '',
+            ...(params['check-node'] !== undefined && { checks: [] }),
+          })),
     },
     {
       method: 'GET',

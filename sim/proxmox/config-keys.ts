@@ -83,8 +83,9 @@ function checkValue(key: string, value: unknown): Value | { readonly problem: st
   if (type === undefined) {
     return { problem: 'property is not defined in schema and the schema does not allow additional properties' }
   }
-  if (typeof value === 'object' || value === undefined) return { problem: "type check ('string') failed" }
-  const text = typeof value === 'boolean' ? (value ? '1' : '0') : String(value as Value)
+  if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean')
+    return { problem: "type check ('string') failed" }
+  const text = typeof value === 'boolean' ? (value ? '1' : '0') : String(value)
   if (type === 'boolean') {
     if (/^(1|on|yes|true)$/i.test(text)) return 1
     if (/^(0|off|no|false)$/i.test(text)) return 0

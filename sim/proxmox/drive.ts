@@ -1,5 +1,6 @@
 import { badParameters, failed } from './answer.ts'
 import { DISK_KEY } from './config-keys.ts'
+import type { Values } from './config-keys.ts'
 import { LOCK_WAIT_MS, storageLock } from './locks.ts'
 import { parseProperties, printProperties, printSize } from './property.ts'
 import type { Volume } from './storage.ts'
@@ -34,19 +35,19 @@ function wanted(value: string): Wanted {
 }
 
 /** Storages that a drive value would allocate on. */
-export function storagesUsed(values: ReadonlyMap<string, unknown>): readonly string[] {
+export function storagesUsed(values: Values): readonly string[] {
   return [...values].flatMap(([key, value]) => {
     if (!DISK_KEY.test(key)) return []
-    const want = wanted(String(value as string))
+    const want = wanted(String(value))
     return want.kind === 'new' || want.kind === 'cloud-init' ? [want.storage] : []
   })
 }
 
 /** The checks that Proxmox VE makes before it starts the task. */
-export function checkDrives(world: World, values: ReadonlyMap<string, unknown>): void {
+export function checkDrives(world: World, values: Values): void {
   for (const [key, value] of values) {
     if (!DISK_KEY.test(key)) continue
-    const want = wanted(String(value as string))
+    const want = wanted(String(value))
     if (want.kind !== 'new' && want.kind !== 'cloud-init') continue
     const spec = world.storages.spec(want.storage)
     if (!spec.content.includes('images')) {

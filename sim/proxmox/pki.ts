@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto'
+// The polyfill has to be there before the package loads.
+// oxlint-disable-next-line import/no-unassigned-import
 import '../reflect-metadata.ts'
 import * as x509 from '@peculiar/x509'
 

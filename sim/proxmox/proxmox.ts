@@ -94,6 +94,8 @@ export interface SimProxmox extends AsyncDisposable {
   /** `PVEAPIToken=…` of the first token. */
   readonly authorization: string
   readonly control: Control
+  /** The calls that are simulated, with the names of their parameters. */
+  readonly routes: readonly { readonly method: string; readonly path: string; readonly parameters: readonly string[] }[]
   close(): Promise<void>
 }
 
@@ -214,6 +216,7 @@ export async function simProxmox(options: SimProxmoxOptions = {}): Promise<SimPr
     fingerprint: pki.fingerprint,
     authorization: `PVEAPIToken=${token.id}=${token.secret}`,
     control: control(world),
+    routes: routes.map(({ method, path, parameters = {} }) => ({ method, path, parameters: Object.keys(parameters) })),
     close,
     [Symbol.asyncDispose]: close,
   }

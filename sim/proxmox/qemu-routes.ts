@@ -3,6 +3,7 @@ import { applyChange, checkChange, destroyVm, resizeDisk } from './change.ts'
 import type { ConfigChange } from './change.ts'
 import { cloneVm, makeTemplate } from './clone.ts'
 import { checkConfig } from './config-keys.ts'
+import type { Values } from './config-keys.ts'
 import { createVm } from './create.ts'
 import { storagesUsed } from './drive.ts'
 import { parseProperties } from './property.ts'
@@ -180,7 +181,7 @@ function power(
   act: (world: Call['world'], vm: Vm, user: string) => string,
   parameters: Route['parameters'],
 ): Route {
-  const locks = action === 'reboot' ? {} : { skiplock: PARAMETER.flag, migratedfrom: PARAMETER.optionalText }
+  const locks = action === 'reboot' ? {} : { skiplock: PARAMETER.flag }
   return {
     method: 'POST',
     path: `${VM}/status/${action}`,
@@ -212,14 +213,14 @@ function create(call: Call): string {
 }
 
 /** Storages to allocate on and bridges to plug into. */
-function checkUse({ access }: Call, values: ReadonlyMap<string, unknown>): void {
+function checkUse({ access }: Call, values: Values): void {
   for (const storage of storagesUsed(values)) {
     if (!access.may(`/storage/${storage}`, ['Datastore.AllocateSpace'])) {
       throw forbidden(`/storage/${storage}`, ['Datastore.AllocateSpace'])
     }
   }
   for (const [key, value] of values) {
-    const { named } = parseProperties(String(value as string))
+    const { named } = parseProperties(String(value))
     const bridge = named.get('bridge')
     if (/^net\d+$/.test(key) && bridge !== undefined) {
       const path = `/sdn/zones/localnetwork/${bridge}`

@@ -100,8 +100,9 @@ function parametersOf(route: Route): Readonly<Record<string, Parameter>> {
 }
 
 function checkOne(parameter: Parameter, value: unknown): string | number | { readonly problem: string } {
-  if (typeof value === 'object' || value === undefined) return { problem: `type check ('${parameter.type}') failed` }
-  const given = typeof value === 'boolean' ? (value ? '1' : '0') : String(value as string | number)
+  if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean')
+    return { problem: `type check ('${parameter.type}') failed` }
+  const given = typeof value === 'boolean' ? (value ? '1' : '0') : String(value)
   if (parameter.type === 'boolean') {
     if (/^(1|on|yes|true)$/i.test(given)) return 1
     if (/^(0|off|no|false)$/i.test(given)) return 0

@@ -196,9 +196,9 @@ export class World {
     if (taken !== undefined) throw failed(`VM ${vmid} already exists on node '${taken.node}'`)
   }
 
-  checkPool(pool: unknown): string | undefined {
+  checkPool(pool: string | number | undefined): string | undefined {
     if (pool === undefined) return undefined
-    const name = String(pool as string)
+    const name = String(pool)
     if (!this.pools.has(name)) throw badParameters({ pool: `pool '${name}' does not exist` })
     return name
   }

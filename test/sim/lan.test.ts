@@ -79,8 +79,10 @@ describe('a simulated LAN', () => {
     lan.register('10.4.0.11', 22, server.port)
     const socket = await connectThrough(lan, '10.4.0.11', 22, { userId: 'site', password: 'right' })
     expect(await talk(socket, 'in')).toBe('in')
-    await expect(connectThrough(lan, '10.4.0.11', 22, { userId: 'site', password: 'wrong' })).rejects.toThrow()
-    await expect(connectThrough(lan, '10.4.0.11', 22)).rejects.toThrow()
+    await expect(connectThrough(lan, '10.4.0.11', 22, { userId: 'site', password: 'wrong' })).rejects.toThrow(
+      /Authentication failed/,
+    )
+    await expect(connectThrough(lan, '10.4.0.11', 22)).rejects.toThrow(/no accepted authentication/)
   })
 
   test('strikes with its faults at the calls named, then works again', async () => {
