@@ -22,7 +22,10 @@ export interface PinnedPackage {
 export interface AptRepository {
   readonly name: string
   readonly keyUrl: string
-  /** e.g. `https://pkgs.k8s.io/core:/stable:/v1.36/deb/ /`; `$codename` and `$arch` are filled in on the host. */
+  /**
+   * e.g. `https://pkgs.k8s.io/core:/stable:/v1.36/deb/ /`; `$os` (`debian`,
+   * `ubuntu`), `$codename` and `$arch` are filled in on the host, in `keyUrl` too.
+   */
   readonly line: string
 }
 
