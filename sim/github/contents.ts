@@ -1,4 +1,4 @@
-import { Hono } from 'hono'
+import { Hono, type Context } from 'hono'
 import * as z from 'zod'
 import { fullName, type Repository } from '../git/hosting.ts'
 import { NO_COMMIT, type TreeEntry } from '../git/repository.ts'
@@ -61,38 +61,41 @@ async function findEntry(repository: Repository, sha: string, path: string): Pro
 }
 
 export function contentsRoutes(world: GithubWorld): Hono {
-  return new Hono()
-    .get('/repos/:owner/:repo/contents/:path{.*}', async (context) => {
-      const repository = repositoryFor(context, world, 'contents', 'read')
-      const path = context.req.param('path').replace(/\/$/, '')
-      const ref = context.req.query('ref') ?? repository.defaultBranch
-      const sha = await resolveOr(repository, ref, () => new Refusal(404, `No commit found for the ref ${ref}`))
-      const entry = path === '' ? undefined : await findEntry(repository, sha, path)
-      if (path === '' || entry?.type === 'tree') {
-        const entries = await repository.git.tree(sha, { path })
-        return context.json(
-          entries.map((child) =>
-            entryJson(world, repository, ref, path === '' ? child.path : `${path}/${child.path}`, child),
-          ),
-        )
-      }
-      if (entry === undefined) throw notFound()
-      const described = entryJson(world, repository, ref, path, entry)
-      if (described.type === 'submodule') return context.json({ ...described, submodule_git_url: null })
-      const content = await repository.git.blob(entry.sha)
-      if (described.type === 'symlink') return context.json({ ...described, target: content.toString('utf8') })
-      if (/application\/vnd\.github(\.v3)?\.raw/.test(context.req.header('accept') ?? '')) {
-        return context.body(new Uint8Array(content), 200, {
-          'content-type': 'application/vnd.github.raw+json; charset=utf-8',
-        })
-      }
-      const inline = content.length <= MAX_INLINE_BYTES
-      return context.json({
-        ...described,
-        content: inline ? inLines(content.toString('base64')) : '',
-        encoding: inline ? 'base64' : 'none',
+  const read = async (context: Context) => {
+    const repository = repositoryFor(context, world, 'contents', 'read')
+    const path = (context.req.param('path') ?? '').replace(/\/$/, '')
+    const ref = context.req.query('ref') ?? repository.defaultBranch
+    const sha = await resolveOr(repository, ref, () => new Refusal(404, `No commit found for the ref ${ref}`))
+    const entry = path === '' ? undefined : await findEntry(repository, sha, path)
+    if (path === '' || entry?.type === 'tree') {
+      const entries = await repository.git.tree(sha, { path })
+      return context.json(
+        entries.map((child) =>
+          entryJson(world, repository, ref, path === '' ? child.path : `${path}/${child.path}`, child),
+        ),
+      )
+    }
+    if (entry === undefined) throw notFound()
+    const described = entryJson(world, repository, ref, path, entry)
+    if (described.type === 'submodule') return context.json({ ...described, submodule_git_url: null })
+    const content = await repository.git.blob(entry.sha)
+    if (described.type === 'symlink') return context.json({ ...described, target: content.toString('utf8') })
+    if (/application\/vnd\.github(\.v3)?\.raw/.test(context.req.header('accept') ?? '')) {
+      return context.body(new Uint8Array(content), 200, {
+        'content-type': 'application/vnd.github.raw+json; charset=utf-8',
       })
+    }
+    const inline = content.length <= MAX_INLINE_BYTES
+    return context.json({
+      ...described,
+      content: inline ? inLines(content.toString('base64')) : '',
+      encoding: inline ? 'base64' : 'none',
     })
+  }
+  return new Hono()
+    .get('/repos/:owner/:repo/contents', read)
+    .get('/repos/:owner/:repo/contents/', read)
+    .get('/repos/:owner/:repo/contents/:path{.+}', read)
     .put('/repos/:owner/:repo/contents/:path{.+}', async (context) => {
       const repository = repositoryFor(context, world, 'contents', 'write')
       const path = context.req.param('path')

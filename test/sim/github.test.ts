@@ -1,12 +1,10 @@
 import { createHmac } from 'node:crypto'
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { createAppAuth } from '@octokit/auth-app'
 import { Octokit } from '@octokit/rest'
 import { describe, expect, test } from 'vitest'
 import { scaledClock } from '../../sim/clock.ts'
 import { simGithub, type SimGithub } from '../../sim/github/server.ts'
+import { webhookReceiver } from './webhook-receiver.ts'
 
 /** The shipped client, signed in as the app on the account's installation. */
 async function asApp(github: SimGithub, repo = { owner: 'acme', repo: 'lab' }): Promise<Octokit> {
@@ -39,43 +37,6 @@ async function labWithPull(github: SimGithub) {
     author: 'ada',
   })
   return { ada, pull }
-}
-
-interface Received {
-  readonly event: string
-  readonly guid: string
-  readonly signature: string
-  readonly body: string
-}
-
-/** Something that takes webhooks and remembers them. */
-async function receiver() {
-  const received: Received[] = []
-  const server = createServer((request, response) => {
-    const chunks: Buffer[] = []
-    request.on('data', (chunk: Buffer) => chunks.push(chunk))
-    request.on('end', () => {
-      const header = (name: string) => String(request.headers[name] ?? '')
-      received.push({
-        event: header('x-github-event'),
-        guid: header('x-github-delivery'),
-        signature: header('x-hub-signature-256'),
-        body: Buffer.concat(chunks).toString('utf8'),
-      })
-      response.writeHead(202).end()
-    })
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  return {
-    url: `http://127.0.0.1:${port}/webhook`,
-    received,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
-    },
-  }
 }
 
 describe('an app on the simulated GitHub', () => {
@@ -218,14 +179,19 @@ describe('an app on the simulated GitHub', () => {
 
 describe('webhooks of the simulated GitHub', () => {
   test('arrive signed, in order, and again with the same id when asked for', async () => {
-    await using hook = await receiver()
+    await using hook = await webhookReceiver()
     await using github = await simGithub()
     await github.setWebhook(hook.url, 'a secret')
     const { pull } = await labWithPull(github)
     await github.comment('acme/lab', pull.number, 'ada', '/slipway plan')
     await github.merge('acme/lab', pull.number, 'ada')
     await github.webhooksSettled()
-    expect(hook.received.map(({ event, body }) => [event, (JSON.parse(body) as { action?: string }).action])).toEqual([
+    expect(
+      hook.received.map(({ headers, body }) => [
+        headers['x-github-event'],
+        (JSON.parse(body) as { action?: string }).action,
+      ]),
+    ).toEqual([
       ['ping', undefined],
       ['installation', 'created'],
       ['push', undefined],
@@ -234,17 +200,19 @@ describe('webhooks of the simulated GitHub', () => {
       ['pull_request', 'closed'],
       ['push', undefined],
     ])
-    for (const { body, signature } of hook.received) {
-      expect(signature).toBe(`sha256=${createHmac('sha256', 'a secret').update(body).digest('hex')}`)
+    for (const { body, headers } of hook.received) {
+      expect(headers['x-hub-signature-256']).toBe(
+        `sha256=${createHmac('sha256', 'a secret').update(body).digest('hex')}`,
+      )
     }
     const opened = (await github.lastDeliveries()).find(({ action }) => action === 'opened')
     await github.redeliver(opened?.id ?? 0)
     await github.webhooksSettled()
-    expect(hook.received.at(-1)?.guid).toBe(opened?.guid)
+    expect(hook.received.at(-1)?.headers['x-github-delivery']).toBe(opened?.guid)
   })
 
   test('can be lost, doubled, late and out of order', async () => {
-    await using hook = await receiver()
+    await using hook = await webhookReceiver()
     await using github = await simGithub({ clock: scaledClock(10_000) })
     const { pull } = await labWithPull(github)
     await github.setWebhook(hook.url, 'a secret')
