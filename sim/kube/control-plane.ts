@@ -10,7 +10,7 @@ import { putCertificates, putStaticPods, putToken, seedCluster, setVersion } fro
 import type { ClusterInit, JoinRefusal, KubeCluster, NodeInfo } from './cluster.ts'
 import { Controllers } from './controllers.ts'
 import { Housekeeping } from './housekeeping.ts'
-import { runKubectl } from './kubectl.ts'
+import { runKubectl } from './kubectl/kubectl.ts'
 import { Nodes, withV } from './nodes.ts'
 import type { Authority, Leaf } from './pki.ts'
 import { authority, issue, keyPair, publicKeyHash } from './pki.ts'
@@ -333,11 +333,7 @@ export class SimulatedCluster implements KubeCluster {
   ): Promise<{ readonly exit: number; readonly stdout: string; readonly stderr: string }> {
     const outage = this.#outage()
     if (outage !== undefined) return Promise.resolve({ exit: 1, stdout: '', stderr: `Error from server: ${outage}\n` })
-    return runKubectl(
-      { api: this.api, controllers: this.controllers, clock: this.#parts.clock, version: this.#version },
-      argv,
-      stdin,
-    )
+    return runKubectl({ api: this.api, clock: this.#parts.clock, version: this.#version }, argv, stdin)
   }
 
   /** SHA-256 of the CA certificate itself, for tests that compare what a client pinned. */
