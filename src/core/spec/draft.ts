@@ -12,7 +12,11 @@ export interface Draft {
   readonly placeOf: (machine: Machine) => Path
   /** `false` when broken machines were left out: then nothing can be said about how many there are. */
   readonly complete: boolean
+  /** Parts that were too broken to read and stand in the spec as an assumption: no check may build on them. */
+  readonly assumed: ReadonlySet<Assumed>
 }
+
+export type Assumed = 'name' | 'kubernetes' | 'cni' | 'gitops'
 
 /** One family of rules. Reports everything it finds, changes nothing. */
 export type Check = (draft: Draft) => readonly FileProblem[]

@@ -1,9 +1,11 @@
+import { DEFAULT_KUBERNETES } from '../catalogue.ts'
 import type { FileProblem } from '../problem.ts'
 import { checks } from './check/index.ts'
 import { type ClusterDocument, clusterDocument } from './cluster-document.ts'
 import type { ClusterSpec } from './cluster-spec.ts'
+import type { Assumed } from './draft.ts'
 import { resolve, type SpecContext } from './resolve.ts'
-import { flatten, type FlatIssue, nameKnownFields, schemaProblems } from './schema-problem.ts'
+import { flatten, type FlatIssue, nameKnownFields, schemaProblems, valueAt } from './schema-problem.ts'
 import { type Path, readSource } from './source-text.ts'
 import { unsupported } from './support.ts'
 
@@ -26,61 +28,89 @@ export function parseClusterSpec(
   const read = readSource(text, file)
   if (!('source' in read)) return { problems: read.problems }
   const { source } = read
-  const { document, issues, origins } = parseLeniently(source.value)
+  const { document, issues, origins, assumed } = parseLeniently(source.value)
   const problems: FileProblem[] = issues.flatMap((issue) => schemaProblems(issue, source))
   if (document === undefined) return { problems: inOrder(problems) }
   const resolved = resolve(document, context, source, origins)
   const dropped = issues.length > 0 && origins.length !== machineCount(source.value)
-  const draft = { ...resolved.draft, complete: resolved.draft.complete && !dropped }
+  const draft = { ...resolved.draft, complete: resolved.draft.complete && !dropped, assumed }
   problems.push(...resolved.problems)
   for (const check of checks) problems.push(...check(draft))
   problems.push(...unsupported(draft))
   return problems.length === 0 ? { spec: draft.spec, problems } : { problems: inOrder(problems) }
 }
 
+/** What stands in for a part that cannot be read, so that the others still can. */
+const ASSUMPTIONS: readonly { readonly path: Path; readonly value: unknown; readonly part?: Assumed }[] = [
+  { path: ['apiVersion'], value: 'slipway.dev/v1alpha1' },
+  { path: ['kind'], value: 'Cluster' },
+  { path: ['metadata'], value: { name: 'assumed' }, part: 'name' },
+  { path: ['spec', 'kubernetes'], value: { distribution: 'kubeadm', version: DEFAULT_KUBERNETES }, part: 'kubernetes' },
+  { path: ['spec', 'network', 'cni'], value: { kind: 'flannel' }, part: 'cni' },
+  { path: ['spec', 'network'], value: { cni: { kind: 'flannel' } }, part: 'cni' },
+  { path: ['spec', 'gitops'], value: { engine: 'flux' }, part: 'gitops' },
+]
+
+interface Lenient {
+  readonly document: ClusterDocument | undefined
+  readonly issues: readonly FlatIssue[]
+  readonly origins: readonly number[]
+  readonly assumed: ReadonlySet<Assumed>
+}
+
 /**
  * The document, and the issues of the file as it is. Where there are some, the document is what remains after the broken
  * parts have been left out, so that one typo does not hide the other problems; `undefined` when too little remains.
  */
-function parseLeniently(value: unknown): {
-  readonly document: ClusterDocument | undefined
-  readonly issues: readonly FlatIssue[]
-  readonly origins: readonly number[]
-} {
+function parseLeniently(value: unknown): Lenient {
   const rest = structuredClone(value)
   const origins = Array.from({ length: machineCount(value) }, (_, i) => i)
+  const assumed = new Set<Assumed>()
   let first: readonly FlatIssue[] | undefined
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
     const result = clusterDocument.safeParse(rest, { error: nameKnownFields })
-    if (result.success) return { document: result.data, issues: first ?? [], origins }
+    if (result.success) return { document: result.data, issues: first ?? [], origins, assumed }
     const issues = flatten(result.error.issues)
     first ??= issues
     // From the end, so that the indices of earlier list entries stay right.
     for (const { issue, path } of issues.toReversed()) {
       const broken = issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...path, key]) : [path]
-      if (!broken.every((at) => leaveOut(rest, at, origins))) return { document: undefined, issues: first, origins }
+      if (!broken.every((at) => leaveOut(rest, at, origins) || assume(rest, at, assumed)))
+        return { document: undefined, issues: first, origins, assumed }
     }
   }
-  return { document: undefined, issues: first ?? [], origins }
+  return { document: undefined, issues: first ?? [], origins, assumed }
 }
 
-/** Removes the value at `path` or, when it is absent, what it is missing from. `false` when that is the cluster itself. */
+/**
+ * Removes the value at `path` or, when it is absent, what it is missing from. `false` when that is the cluster itself or
+ * one of its sections.
+ */
 function leaveOut(value: unknown, path: Path, origins: number[]): boolean {
-  const parents: { readonly holder: Record<string | number, unknown>; readonly part: string | number }[] = []
+  const steps: { readonly holder: Record<string | number, unknown>; readonly part: string | number }[] = []
   let at = value
   for (const part of path) {
-    if (typeof at !== 'object' || at === null) break
+    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, part)) break
     const holder = at as Record<string | number, unknown>
-    if (!Object.hasOwn(holder, part)) break
-    parents.push({ holder, part })
+    steps.push({ holder, part })
     at = holder[part]
   }
-  const last = parents.at(-1)
-  if (last === undefined || (parents.length < path.length && parents.length < 3)) return false
+  const last = steps.at(-1)
+  if (last === undefined || (steps.length < path.length && steps.length < 3)) return false
   if (Array.isArray(last.holder)) {
     last.holder.splice(Number(last.part), 1)
-    if (parents.length === 3 && path[1] === 'machines') origins.splice(Number(last.part), 1)
+    if (steps.length === 3 && path[1] === 'machines') origins.splice(Number(last.part), 1)
   } else delete last.holder[last.part]
+  return true
+}
+
+/** Puts the assumption for the section that `path` leads into. */
+function assume(value: unknown, path: Path, assumed: Set<Assumed>): boolean {
+  const found = ASSUMPTIONS.find((one) => one.path.every((part, i) => part === path[i]))
+  const holder = found === undefined ? undefined : valueAt(value, found.path.slice(0, -1))
+  if (found === undefined || typeof holder !== 'object' || holder === null) return false
+  ;(holder as Record<string, unknown>)[String(found.path.at(-1))] = found.value
+  if (found.part !== undefined) assumed.add(found.part)
   return true
 }
 

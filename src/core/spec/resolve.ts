@@ -1,4 +1,4 @@
-import { type CniKind, cniRelease, ENGINES, IMAGES, k3sVersion, kubernetesVersion } from '../catalogue.ts'
+import { cniRelease, ENGINES, IMAGES, k3sVersion, kubernetesVersion } from '../catalogue.ts'
 import type { FileProblem } from '../problem.ts'
 import type { ClusterDocument } from './cluster-document.ts'
 import type * as spec from './cluster-spec.ts'
@@ -67,6 +67,7 @@ export function resolve(
       source,
       placeOf: (machine) => places.get(machine) ?? ['spec', 'machines'],
       complete: problems.length === 0,
+      assumed: new Set(),
     },
     problems,
   }
@@ -122,7 +123,7 @@ function resolveRuntime(
 }
 
 function resolveCni(wanted: ClusterDocument['spec']['network']['cni'], kubernetes: string): spec.Cni {
-  const version = cniRelease(wanted.kind as CniKind, wanted.version, kubernetes)?.version ?? wanted.version ?? ''
+  const version = cniRelease(wanted.kind, wanted.version, kubernetes)?.version ?? wanted.version ?? ''
   switch (wanted.kind) {
     case 'cilium': {
       const { loadBalancer } = wanted

@@ -48,8 +48,7 @@ function weightOf(issue: Issue): number {
 /** Problems of one issue, each at the key or value it is about. */
 export function schemaProblems({ issue, path }: FlatIssue, source: SourceText): readonly FileProblem[] {
   const written = valueAt(source.value, path)
-  const name = `"${String(path.at(-1) ?? 'the file')}"`
-  const owner = ownerOf(path.slice(0, -1), source.value)
+  const { name, owner } = nameOf(path, source.value)
   if (issue.code === 'unrecognized_keys') {
     const known = issue.message.split(' ')
     return issue.keys.map((key) => {
@@ -76,7 +75,7 @@ export function schemaProblems({ issue, path }: FlatIssue, source: SourceText): 
       source.problemAt(path, {
         code: 'spec.missing-field',
         what: `${name} is missing${owner}`,
-        remedy: missingRemedy(issue, String(path.at(-1))),
+        remedy: missingRemedy(issue, name),
         retry: 'never',
       }),
     ]
@@ -118,11 +117,19 @@ export function schemaProblems({ issue, path }: FlatIssue, source: SourceText): 
   return [
     source.problemAt(path, {
       code: 'spec.invalid-value',
-      what: `${name}${owner} is ${describe(written)}, but ${boundOf(issue) ?? issue.message}`,
-      remedy: 'Correct the value.',
+      what: `${name}${owner} is ${describe(written)}, which is not valid there`,
+      remedy: `It ${boundOf(issue) ?? issue.message}.`,
       retry: 'never',
     }),
   ]
+}
+
+/** `"cores"` and whose it is; an entry of a list is named by the list. */
+function nameOf(path: Path, value: unknown): { readonly name: string; readonly owner: string } {
+  const last = path.at(-1)
+  if (last === undefined) return { name: 'the file', owner: '' }
+  if (typeof last === 'string') return { name: `"${clip(last)}"`, owner: ownerOf(path.slice(0, -1), value) }
+  return { name: `entry ${last + 1} of "${String(path.at(-2))}"`, owner: ownerOf(path.slice(0, -2), value) }
 }
 
 /** ` in machine "w-1"`, ` in network.cni`, or nothing at the top. */
@@ -156,8 +163,8 @@ function choicesOf(issue: Issue): readonly string[] | undefined {
 
 function missingRemedy(issue: Issue, name: string): string {
   const choices = choicesOf(issue)
-  if (choices !== undefined && choices.length > 0) return `Add "${name}" with one of: ${choices.join(', ')}.`
-  return issue.code === 'invalid_type' ? `Add "${name}": ${typeName(issue.expected)}.` : `Add "${name}".`
+  if (choices !== undefined && choices.length > 0) return `Add ${name} with one of: ${choices.join(', ')}.`
+  return issue.code === 'invalid_type' ? `Add ${name}: ${typeName(issue.expected)}.` : `Add ${name}.`
 }
 
 function boundOf(issue: Issue): string | undefined {
@@ -197,7 +204,7 @@ function describe(value: unknown): string {
   if (value === null) return 'empty'
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'object') return 'a map of fields'
-  if (typeof value !== 'string') return String(value)
+  if (typeof value !== 'string') return JSON.stringify(value)
   if (/:\/\/[^/]*@/.test(value) || /PRIVATE KEY|AGE-SECRET-KEY|[A-Za-z0-9+/_-]{40,}/.test(value))
     return 'not as expected'
   return `"${clip(value)}"`

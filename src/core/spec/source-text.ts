@@ -1,4 +1,4 @@
-import { type Alias, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml'
+import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml'
 import type { FileProblem, ProblemFields } from '../problem.ts'
 
 /** A hand-written file is a few KiB; this is far beyond and still parsed in milliseconds. */
@@ -119,7 +119,7 @@ export function readSource(
     places.set(JSON.stringify(path), { key, value: offset })
     if (node === null || node === undefined) return null
     if (isAlias(node)) {
-      const target = (node as Alias).resolve(document)
+      const target = node.resolve(document)
       if (target === undefined)
         return fail(offset, 'spec.unknown-alias', `no anchor is named "${node.source}"`, 'Write the value out.')
       return convert(target, path, key, offset)
@@ -154,7 +154,7 @@ export function readSource(
     return value
   }
 
-  const value = convert(document.contents as Node | null, [], 0, 0)
+  const value = convert(document.contents, [], 0, 0)
   if (found.length > 0) return { problems: found }
   return {
     source: {

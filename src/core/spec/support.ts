@@ -121,7 +121,7 @@ function written(draft: Draft, value: unknown, path: Path): readonly FileProblem
     const verdict = supportOf(at, inner)
     if (verdict === 'yes' || isEmpty(inner)) return []
     if (verdict === 'deeper') return written(draft, inner, at)
-    const what = `"${String(name)}${typeof inner === 'object' ? '"' : `: ${String(inner)}"`}${ownerOf(path, draft.source.value)} is not yet supported`
+    const what = `"${String(name)}${typeof inner === 'object' ? '"' : `: ${JSON.stringify(inner)}"`}${ownerOf(path, draft.source.value)} is not yet supported`
     const remedy =
       verdict === 'no'
         ? 'Leave it out for now; docs/reference-setups.md says what can be planned.'

@@ -6,7 +6,7 @@ export const names: Check = (draft) => {
   const { file } = draft.source.problemAt(path, { code: '', what: '', retry: 'never' })
   const folder = /(?:^|\/)clusters\/([^/]+)\/cluster\.ya?ml$/.exec(file)?.[1]
   const { name } = draft.spec
-  if (folder === undefined || folder === name) return []
+  if (folder === undefined || folder === name || draft.assumed.has('name')) return []
   return [
     problemAt(draft, path, [
       'spec.name-differs',

@@ -45,7 +45,7 @@ export const nodeMarks: Check = (draft) =>
             'Keep one of the two.',
           ]),
         ]
-      if (!/^node\.kubernetes\.io\//.test(key) && !/^slipway\.dev\//.test(key)) return []
+      if (!key.startsWith('node.kubernetes.io/') && !key.startsWith('slipway.dev/')) return []
       return [
         problemAt(draft, place, [
           'spec.protected-taint',

@@ -17,13 +17,14 @@ import { type Check, type Draft, problemAt } from '../draft.ts'
 import type { Path } from '../source-text.ts'
 
 /** Versions that exist, and that go together. */
-export const versions: Check = (draft) => [
-  ...kubernetes(draft),
-  ...runtime(draft),
-  ...cni(draft),
-  ...engine(draft),
-  ...featureGates(draft),
-]
+export const versions: Check = (draft) => {
+  const certain = !draft.assumed.has('kubernetes')
+  return [
+    ...(certain ? [...kubernetes(draft), ...runtime(draft), ...featureGates(draft)] : []),
+    ...(certain && !draft.assumed.has('cni') ? cni(draft) : []),
+    ...engine(draft),
+  ]
+}
 
 const VERSION: Path = ['spec', 'kubernetes', 'version']
 

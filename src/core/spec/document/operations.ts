@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { cidr, duration, httpUrl, secretName } from '../notation.ts'
 
-const cron = z.string().regex(/^[-0-9*\/,]+(?: [-0-9*\/,A-Za-z]+){4}$/, 'must be five cron fields such as 0 */12 * * *')
+const cron = z.string().regex(/^[-0-9*/,]+(?: [-0-9*/,A-Za-z]+){4}$/, 'must be five cron fields such as 0 */12 * * *')
 
 const bucket = z.strictObject({
   endpoint: httpUrl.describe('S3 endpoint.'),
