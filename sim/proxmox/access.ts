@@ -28,6 +28,8 @@ export interface Access {
   may(path: string, privileges: readonly string[], pool?: string): boolean
   /** ACL path → privilege → 1, as `GET /access/permissions` answers. */
   permissions(): Readonly<Record<string, Readonly<Record<string, 1>>>>
+  /** The same for one path, with what it inherits. */
+  permissionsAt(path: string): Readonly<Record<string, 1>>
 }
 
 /**
@@ -67,6 +69,7 @@ function accessOf(token: TokenSpec, release: '8' | '9'): Access {
       const granted = [...at(path), ...(pool === undefined ? [] : at(`/pool/${pool}`))]
       return privileges.some((privilege) => granted.includes(privilege))
     },
+    permissionsAt: (path) => Object.fromEntries(at(path).map((name) => [name, 1 as const])),
     permissions: () =>
       Object.fromEntries(
         Object.entries(grants).map(([path, names]) => [

@@ -29,8 +29,8 @@ export function clusterRoutes(release: Release): readonly Route[] {
       path: '/access/permissions',
       parameters: { path: PARAMETER.optionalText, userid: PARAMETER.optionalText },
       run: ({ access, params }) => {
-        const all = access.permissions()
-        return params['path'] === undefined ? all : { [params['path']]: all[params['path']] ?? {} }
+        const path = params['path']
+        return path === undefined ? access.permissions() : { [path]: access.permissionsAt(String(path)) }
       },
     },
     {

@@ -6,6 +6,7 @@ import { checkConfig } from './config-keys.ts'
 import type { Values } from './config-keys.ts'
 import { createVm } from './create.ts'
 import { storagesUsed } from './drive.ts'
+import { checkKeyPrivileges } from './key-privilege.ts'
 import { parseProperties } from './property.ts'
 import { rebootVm, shutdownVm, startVm, stopVm } from './power.ts'
 import { PARAMETER } from './route.ts'
@@ -208,6 +209,7 @@ function create(call: Call): string {
     throw forbidden(`/vms/${vmid}`, ['VM.PowerMgmt'])
   }
   const values = checkConfig(rest, false)
+  checkKeyPrivileges(access, vmid, pool, values)
   checkUse(call, values)
   return createVm(world, { node: String(params['node']), vmid, user, pool, start: params['start'] === 1, values })
 }
@@ -235,21 +237,20 @@ function checkUse({ access }: Call, values: Values): void {
 
 function changeOf(call: Call, vm: Vm): ConfigChange {
   refuseSkipLock(call)
-  const options =
-    'VM.Config.Options VM.Config.CPU VM.Config.Memory VM.Config.Disk VM.Config.Network VM.Config.HWType'.split(' ')
-  const privileges = [...options, 'VM.Config.Cloudinit', 'VM.Config.CDROM']
-  if (!call.access.may(`/vms/${vm.vmid}`, privileges, vm.pool)) throw forbidden(`/vms/${vm.vmid}`, privileges)
   const values = checkConfig(call.rest, false)
-  checkUse(call, values)
   const names = (key: string) =>
     String(call.params[key] ?? '')
       .split(/[,;\s]+/)
       .filter((name) => name !== '')
   const digest = call.params['digest']
+  const [remove, revert] = [names('delete'), names('revert')]
+  const touched = [...remove, ...revert].map((key) => [key, vm.config.get(key) ?? ''] as const)
+  checkKeyPrivileges(call.access, vm.vmid, vm.pool, new Map([...touched, ...values]))
+  checkUse(call, values)
   return {
     values,
-    remove: names('delete'),
-    revert: names('revert'),
+    remove,
+    revert,
     digest: digest === undefined ? undefined : String(digest),
   }
 }

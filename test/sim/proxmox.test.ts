@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect } from 'node:tls'
 import { describe, expect, test } from 'vitest'
 import type { Machines, MachineSpec } from '../../sim/machine.ts'
 import { machinesOver, serveMachines } from '../../sim/machines-http.ts'
@@ -282,23 +284,32 @@ describe('a simulated Proxmox VE', () => {
   })
 
   test('lets a token do what it was given, through the pool too', async () => {
-    const vm = ['VM.Allocate', 'VM.Audit', 'VM.Config.Options', 'VM.PowerMgmt']
-    await using pve = await start({
-      tokens: [
-        {
-          id: 'slipway@pve!least',
-          secret: 's1',
-          privileges: {
-            '/pool/slipway': vm,
-            '/storage/local-lvm': ['Datastore.AllocateSpace'],
-            '/sdn/zones/localnetwork': ['SDN.Use'],
+    const onVm = 'VM.Allocate VM.Audit VM.PowerMgmt VM.Config.CDROM VM.Config.CPU VM.Config.Cloudinit VM.Config.Disk'
+    const inPool = `${onVm} VM.Config.HWType VM.Config.Memory VM.Config.Network VM.Config.Options`.split(' ')
+    const startWith = (pool: readonly string[]) =>
+      start({
+        tokens: [
+          {
+            id: 'slipway@pve!least',
+            secret: 's1',
+            privileges: {
+              '/pool/slipway': pool,
+              '/storage/local-lvm': ['Datastore.AllocateSpace'],
+              '/sdn/zones/localnetwork': ['SDN.Use'],
+            },
           },
-        },
-      ],
-    })
+        ],
+      })
+    const params = vmParams(401, 'cp-1', '10.4.0.11')
+    for (const privilege of inPool.filter((name) => name.startsWith('VM.Config') && name !== 'VM.Config.Network')) {
+      if (privilege === 'VM.Config.Cloudinit') continue
+      await using pve = await startWith(inPool.filter((name) => name !== privilege))
+      const refused = await caller(pve)('POST', '/nodes/pve1/qemu', params)
+      expect(refused).toMatchObject({ status: 403, reason: `Permission check failed (/vms/401, ${privilege})` })
+    }
+    await using pve = await startWith(inPool)
     pve.control.addVm({ vmid: 100, node: 'pve1', config: { name: 'foreign' } })
     const call = caller(pve)
-    const params = vmParams(401, 'cp-1', '10.4.0.11')
     expect((await call('POST', '/nodes/pve1/qemu', { ...params, pool: 'other' })).errors).toHaveProperty('pool')
     const { pool: _pool, ...noPool } = params
     expect(await call('POST', '/nodes/pve1/qemu', noPool)).toMatchObject({
@@ -308,13 +319,28 @@ describe('a simulated Proxmox VE', () => {
     expect(await ended(call, (await call('POST', '/nodes/pve1/qemu', params)).data)).toBe('OK')
     expect((await call('GET', '/nodes/pve1/qemu')).data).toMatchObject([{ vmid: 401 }])
     expect((await call('GET', '/nodes/pve1/qemu/100/config')).status).toBe(403)
-    expect((await call('GET', '/access/permissions')).data['/storage/local-lvm']).toEqual({
-      'Datastore.AllocateSpace': 1,
-    })
+    expect((await call('PUT', '/nodes/pve1/qemu/401/config', { startup: 'order=1' })).reason).toContain(
+      '(/, Sys.Modify)',
+    )
+    const { data } = await call('GET', '/access/permissions', { path: '/storage/local-lvm' })
+    expect(data).toEqual({ '/storage/local-lvm': { 'Datastore.AllocateSpace': 1 } })
     const stranger = { authorization: 'PVEAPIToken=slipway@pve!least=wrong' }
     expect((await call('GET', '/version', undefined, stranger)).status).toBe(401)
     expect((await call('GET', '/version', undefined, { authorization: '' })).status).toBe(401)
     expect((await call('GET', '/nodes/pve1/ceph')).status).toBe(501)
+  })
+
+  test('shows a leaf that its own CA signed, with the fingerprint given', async () => {
+    await using pve = await start()
+    const port = Number(new URL(pve.url).port)
+    const socket = connect({ host: '127.0.0.1', port, ca: pve.caPem })
+    await once(socket, 'secureConnect')
+    expect(socket.authorized).toBe(true)
+    expect(socket.getPeerCertificate().fingerprint256).toBe(pve.fingerprint)
+    socket.destroy()
+    const stranger = connect({ host: '127.0.0.1', port })
+    const [error] = (await once(stranger, 'error')) as [Error]
+    expect(error.message).toMatch(/self-signed certificate/)
   })
 
   test('has no room for more memory than the node has, and none without its bridge', async () => {
