@@ -304,3 +304,43 @@ describe.skipIf(!existsSync(PUBLISHED))('against the published definitions (skip
     expect(compared).toBeGreaterThan(25)
   })
 })
+
+/** Kubernetes 1.36, one file per kind and version; unknown fields are refused. */
+const KUBERNETES = new URL('../../../shared/schemas/kubernetes/v1.36-standalone-strict/', import.meta.url)
+if (process.env['CI'] !== undefined && !existsSync(KUBERNETES)) throw new Error(`${KUBERNETES.pathname} is missing`)
+
+describe.skipIf(!existsSync(KUBERNETES))(
+  'against the schemas of Kubernetes 1.36 (skipped where they are absent)',
+  () => {
+    test('every object of the manifests and charts is one that an API server takes', async () => {
+      await using mirror = await simMirror()
+      const charts = [
+        ['cilium', `${mirror.url}/helm.cilium.io`],
+        ['fleet-crd', `${mirror.url}/rancher.github.io/fleet-helm-charts`],
+        ['fleet', `${mirror.url}/rancher.github.io/fleet-helm-charts`],
+      ] as const
+      const rendered = await Promise.all(
+        charts.map(([chart, repo]) => helm(['template', 'r', chart, '--repo', repo, '-n', 'somewhere'], noInput)),
+      )
+      const manifests = mirror.paths().filter((path) => path.endsWith('install.yaml'))
+      const objects = [...manifests.map(file), ...rendered.map(({ output }) => output)].flatMap(documents)
+      expect(objects.length).toBeGreaterThan(100)
+      const ajv = new Ajv({ strict: false, allErrors: true, logger: false })
+      for (const object of objects) {
+        const [group = '', version = ''] = object.apiVersion.includes('/')
+          ? object.apiVersion.split('/')
+          : ['', object.apiVersion]
+        const name = [object.kind.toLowerCase(), group.split('.')[0], version].filter((part) => part !== '').join('-')
+        const schema = JSON.parse(readFileSync(new URL(`${name}.json`, KUBERNETES), 'utf8')) as object
+        const validate = ajv.getSchema(name) ?? ajv.addSchema(schema, name).getSchema(name)
+        const fits = validate?.(object)
+        expect([object.kind, object.metadata.name, validate?.errors ?? [], fits]).toEqual([
+          object.kind,
+          object.metadata.name,
+          [],
+          true,
+        ])
+      }
+    })
+  },
+)
