@@ -36,7 +36,8 @@ export function parseClusterSpec(
   const draft = { ...resolved.draft, complete: resolved.draft.complete && !dropped, assumed }
   problems.push(...resolved.problems)
   for (const check of checks) problems.push(...check(draft))
-  problems.push(...unsupported(draft))
+  const places = new Set(problems.map(placeOf))
+  problems.push(...unsupported(draft).filter((problem) => !places.has(placeOf(problem))))
   return problems.length === 0 ? { spec: draft.spec, problems } : { problems: inOrder(problems) }
 }
 
@@ -119,12 +120,16 @@ function machineCount(value: unknown): number {
   return Array.isArray(machines) ? machines.length : 0
 }
 
-/** By place, each problem once; beyond {@link MAX_PROBLEMS} only their number. */
+function placeOf({ line, column }: FileProblem): string {
+  return `${line}:${column}`
+}
+
+/** By place, each once: a range of machines makes a mistake once. Beyond {@link MAX_PROBLEMS} only their number. */
 function inOrder(problems: readonly FileProblem[]): readonly FileProblem[] {
   const seen = new Set<string>()
   const sorted = problems
-    .filter(({ line, column, code, what }) => {
-      const key = `${line}:${column}:${code}:${what}`
+    .filter((problem) => {
+      const key = `${placeOf(problem)}:${problem.code}`
       return !seen.has(key) && seen.add(key)
     })
     .sort((a, b) => a.line - b.line || a.column - b.column || (a.code < b.code ? -1 : a.code > b.code ? 1 : 0))

@@ -125,7 +125,11 @@ export function readSource(
       return convert(target, path, key, offset)
     }
     if (isScalar(node)) return scalar(node.value, node.source, offset)
-    if (isSeq(node)) return node.items.map((item, i) => convert(item as Node | null, [...path, i], offset, offset))
+    if (isSeq(node))
+      return node.items.map((item, i) => {
+        const at = (item as Node | null)?.range?.[0] ?? offset
+        return convert(item as Node | null, [...path, i], at, at)
+      })
     if (!isMap(node))
       return fail(offset, 'spec.yaml-syntax', 'this is neither a value, a list nor a map', 'Rewrite it.')
     const object: Record<string, unknown> = {}

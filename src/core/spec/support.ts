@@ -90,7 +90,8 @@ type Verdict = 'yes' | 'deeper' | { readonly only: readonly unknown[] } | 'no'
 
 /** Whether the field at `path` can be planned. Names the words of the schema; lists and names are `*`. */
 export function supportOf(path: Path, value: unknown): Verdict {
-  let deeper = false
+  // Component by component, although there is none yet.
+  let deeper = path.length === 2 && path[1] === 'components'
   for (const [pattern, values] of Object.entries(SUPPORTED)) {
     const parts = pattern.split('.')
     const open = parts.at(-1) === '**'
@@ -119,9 +120,10 @@ function written(draft: Draft, value: unknown, path: Path): readonly FileProblem
   return (choice === undefined ? entries : [choice]).flatMap(([name, inner]): readonly FileProblem[] => {
     const at = [...path, name]
     const verdict = supportOf(at, inner)
-    if (verdict === 'yes' || isEmpty(inner)) return []
+    if (verdict === 'yes' || (isEmpty(inner) && path[1] !== 'components')) return []
     if (verdict === 'deeper') return written(draft, inner, at)
-    const what = `"${String(name)}${typeof inner === 'object' ? '"' : `: ${JSON.stringify(inner)}"`}${ownerOf(path, draft.source.value)} is not yet supported`
+    const shown = typeof inner === 'object' ? '' : ` ${JSON.stringify(inner)}`
+    const what = `${String(name)}${shown}${ownerOf(path, draft.source.value)} is not yet supported`
     const remedy =
       verdict === 'no'
         ? 'Leave it out for now; docs/reference-setups.md says what can be planned.'
@@ -165,6 +167,7 @@ function implied(draft: Draft): readonly FileProblem[] {
   return problems
 }
 
+/** Says nothing: `extraDisks: []`. A component with no settings does say something. */
 function isEmpty(value: unknown): boolean {
   return value === null || (typeof value === 'object' && Object.keys(value).length === 0)
 }
