@@ -67,13 +67,30 @@ export async function send(
   })
 }
 
-/** A clock on which a second of the simulated cluster lasts two milliseconds. */
-export const fastClock = (): SimClock => {
-  const speed = 500
+export interface TestClock extends SimClock {
+  /** From now on waits of at least `ms` last until the function returned is called. */
+  hold(ms: number): () => void
+}
+
+/** A clock on which a second of the simulated cluster lasts two milliseconds, unless another speed is given. */
+export function fastClock(speed = 500): TestClock {
   const from = Date.now()
+  let held = { ms: Number.POSITIVE_INFINITY, until: Promise.resolve() }
   return {
     now: () => from + (Date.now() - from) * speed,
-    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms / speed)),
+    sleep: async (ms) => {
+      const { ms: longest, until } = held
+      await new Promise((resolve) => setTimeout(resolve, ms / speed))
+      if (ms >= longest) await until
+    },
+    hold: (ms) => {
+      const gate = Promise.withResolvers<void>()
+      held = { ms, until: gate.promise }
+      return () => {
+        held = { ms: Number.POSITIVE_INFINITY, until: Promise.resolve() }
+        gate.resolve()
+      }
+    },
   }
 }
 

@@ -6,6 +6,7 @@ import { machinesOver, serveMachines } from '../../sim/machines-http.ts'
 import { memoryMachines } from '../../sim/proxmox/memory-machines.ts'
 import { simProxmox } from '../../sim/proxmox/proxmox.ts'
 import type { SimProxmoxOptions } from '../../sim/proxmox/proxmox.ts'
+import { DURATIONS } from '../../sim/proxmox/world.ts'
 import { caller, ended, fastClock, IMAGE, KEY, send, vmParams } from './proxmox-call.ts'
 
 const start = (options: SimProxmoxOptions = {}) =>
@@ -26,11 +27,14 @@ function recordedMachines(): Machines & { readonly asked: readonly (readonly [st
 describe('a simulated Proxmox VE', () => {
   test('creates a VM from an image, grows it, starts it, stops it and takes it away', async () => {
     const machines = recordedMachines()
-    await using pve = await start({ machines })
+    const clock = fastClock()
+    await using pve = await start({ clock, machines })
     const call = caller(pve)
+    const release = clock.hold(DURATIONS.importDisk)
     const created = await call('POST', '/nodes/pve1/qemu', vmParams(401, 'cp-1', '10.4.0.11'))
     expect(created.data).toMatch(/^UPID:pve1:[0-9A-F]{8}:[0-9A-F]{8}:[0-9A-F]{8}:qmcreate:401:slipway@pve!runner:$/)
     expect((await call('GET', '/nodes/pve1/qemu/401/config')).data).toMatchObject({ lock: 'create' })
+    release()
     expect(await ended(call, created.data)).toBe('OK')
 
     const { data: config } = await call('GET', '/nodes/pve1/qemu/401/config')
@@ -160,7 +164,8 @@ describe('a simulated Proxmox VE', () => {
   })
 
   test('makes a template and clones it linked, with the mark of the clone call', async () => {
-    await using pve = await start()
+    const clock = fastClock()
+    await using pve = await start({ clock })
     const call = caller(pve)
     const made = await call('POST', '/nodes/pve1/qemu', vmParams(9_000, 'template', '10.4.0.9'))
     expect(await ended(call, made.data)).toBe('OK')
@@ -168,11 +173,13 @@ describe('a simulated Proxmox VE', () => {
     expect(await ended(call, (await call('POST', '/nodes/pve1/qemu/9000/status/start')).data)).toMatch(/template/)
 
     const fromTemplate = { newid: 402, name: 'w-1', description: 'cluster lab', pool: 'slipway' }
+    const release = clock.hold(DURATIONS.linkedClone)
     const clone = await call('POST', '/nodes/pve1/qemu/9000/clone', fromTemplate)
     expect((await call('GET', '/nodes/pve1/qemu/402/config')).data).toMatchObject({
       lock: 'clone',
       description: 'cluster lab',
     })
+    release()
     expect(await ended(call, clone.data)).toBe('OK')
     const [base, copy] = [pve.control.vm(9_000)?.config, pve.control.vm(402)?.config]
     expect(copy).toMatchObject({ name: 'w-1', scsi0: expect.stringContaining('local-lvm:vm-402-disk-') as string })
@@ -392,16 +399,20 @@ describe('a simulated Proxmox VE', () => {
   })
 
   test('serialises allocation on a storage and gives up waiting as the real one does', async () => {
-    await using pve = await start({ durations: { linkedClone: 6_000, cloneLookup: 1 } })
+    // Slow enough for the requests to arrive while the first clone still holds the lock.
+    await using pve = await start({
+      clock: fastClock(40),
+      durations: { importDisk: 1, linkedClone: 8_000, cloneLookup: 1 },
+    })
     const call = caller(pve)
-    expect(
-      await ended(call, (await call('POST', '/nodes/pve1/qemu', vmParams(9_000, 'template', '10.4.0.9'))).data),
-    ).toBe('OK')
+    const made = await call('POST', '/nodes/pve1/qemu', vmParams(9_000, 'template', '10.4.0.9'))
+    expect(await ended(call, made.data)).toBe('OK')
     expect(await ended(call, (await call('POST', '/nodes/pve1/qemu/9000/template')).data)).toBe('OK')
-    const clones = []
-    for (const newid of [501, 502, 503, 504])
-      clones.push((await call('POST', '/nodes/pve1/qemu/9000/clone', { newid })).data)
-    const outcomes = await Promise.all(clones.map((upid) => ended(call, upid)))
+    const outcomes = await Promise.all(
+      [501, 502, 503, 504].map(async (newid) =>
+        ended(call, (await call('POST', '/nodes/pve1/qemu/9000/clone', { newid })).data),
+      ),
+    )
     expect(outcomes).toContain(
       "clone failed: can't lock file '/var/lock/pve-manager/pve-storage-local-lvm' - got timeout",
     )
