@@ -1,0 +1,175 @@
+import type { FileProblem } from '../core/problem.ts'
+import type { Check, Pull, RepoInfo, RepoRef } from '../seams/forge.ts'
+import { type App, forgeOf } from './app.ts'
+import { bundleDifference } from './bundle-difference.ts'
+import { affectedClusters, type ClusterTree, clusterTrees } from './cluster-tree.ts'
+import { type Derived, deriveCluster } from './derive-cluster.ts'
+import { type FactsDocument, keys, type PullDocument, type Review, reviewOf } from './documents.ts'
+import { bundleMessage } from './offer-bundle.ts'
+import { planComment, type PullCluster } from './plan-comment.ts'
+import { type Policy, readPolicy } from './policy.ts'
+import { showSoon } from './publish.ts'
+
+/** Name of the check on every pull; a branch protection rule can require it. */
+export const CHECK = 'slipway'
+
+/** Times that planning starts over because the head or the document moved meanwhile; then the next hint does it. */
+const TURNS = 5
+
+/**
+ * Plans an open pull: what would happen to each cluster that it touches, as one comment and one check, and the bundle
+ * as a commit on its branch. A pull from a fork is planned from its text alone: no facts, no runner, no commit.
+ * @param options.afresh - Plan again although this head was planned: facts or policy may have changed.
+ */
+export async function planPull(
+  app: App,
+  repo: RepoRef,
+  number: number,
+  options: { readonly afresh?: boolean } = {},
+): Promise<void> {
+  const forge = forgeOf(app, repo)
+  let committed: string | undefined
+  for (let turn = 0; turn < TURNS; turn += 1) {
+    const key = keys.pull(repo, number)
+    const before = await app.store.get<PullDocument>(key)
+    const found = await forge.pull(repo, number)
+    if (!found || found.state !== 'open') return
+    // The forge may need a moment to see a commit that was just made.
+    const pull: Pull = committed === undefined ? found : { ...found, head: committed }
+    if (before?.value.head === pull.head && before.value.state === 'open' && !options.afresh && !committed) {
+      return showSoon(app, { repo, kind: 'plan', number })
+    }
+    const info = await forge.repository(repo)
+    if (pull.baseBranch !== info.defaultBranch) return
+
+    const planned = await planHead(app, info, pull)
+    if (planned.toCommit.size > 0 && committed === undefined) {
+      const names = [...new Set(planned.clusters.filter((c) => c.bundleChanges.length > 0).map((c) => c.cluster))]
+      committed = await forge.commitFiles(
+        repo,
+        pull.headBranch,
+        pull.head,
+        planned.toCommit,
+        bundleMessage(names.join(', ')),
+      )
+      continue
+    }
+    const document = await documentOf(app, info, pull, planned, before?.value)
+    if ((await app.store.put(key, document, before?.version)) === undefined) continue
+    return showSoon(app, { repo, kind: 'plan', number })
+  }
+  app.log.warn('a pull moved while it was planned', { repo: repo.id, number })
+}
+
+interface PlannedHead {
+  readonly clusters: readonly PullCluster[]
+  readonly trees: ReadonlyMap<string, ClusterTree>
+  /** Bundle files that the pull's branch lacks and that are to be committed to it. */
+  readonly toCommit: ReadonlyMap<string, string | null>
+  readonly policy: Policy
+}
+
+async function planHead(app: App, info: RepoInfo, pull: Pull): Promise<PlannedHead> {
+  const forge = forgeOf(app, info)
+  const base = await forge.branchHead(info, pull.baseBranch)
+  const parted = base === undefined ? undefined : await forge.mergeBase(info, base, pull.head)
+  const trees = clusterTrees(await forge.listFiles(info, pull.head, 'clusters/'))
+  const before =
+    parted === undefined
+      ? new Map<string, ClusterTree>()
+      : clusterTrees(await forge.listFiles(info, parted, 'clusters/'))
+  const policy = await readPolicy(app, info)
+
+  const clusters: PullCluster[] = []
+  const toCommit = new Map<string, string | null>()
+  for (const cluster of affectedClusters(before, trees)) {
+    const tree = trees.get(cluster)
+    if (tree?.specBlob === undefined) {
+      // A folder that never was a cluster is nobody's business.
+      if (before.get(cluster)?.specBlob === undefined) continue
+      clusters.push({ kind: 'removed', cluster, bundleChanges: [] })
+      continue
+    }
+    const facts = pull.fork ? undefined : (await app.store.get<FactsDocument>(keys.facts(info, cluster)))?.value
+    const derived = await deriveCluster(app, info, pull.head, cluster, facts)
+    const difference = derived.bundle && (await bundleDifference(app, info, pull.head, tree, derived.bundle))
+    const changes = difference?.changes ?? []
+    clusters.push({ kind: 'planned', cluster, derived, bundleChanges: changes })
+    if (difference && !pull.fork && policy.commitBundles && derived.problems.length === 0) {
+      for (const [path, text] of difference.files) toCommit.set(path, text)
+    }
+  }
+  return { clusters, trees, toCommit, policy }
+}
+
+async function documentOf(
+  app: App,
+  info: RepoInfo,
+  pull: Pull,
+  { clusters, trees, policy }: PlannedHead,
+  before: PullDocument | undefined,
+): Promise<PullDocument> {
+  const reviews: Record<string, Review> = {}
+  for (const cluster of clusters) {
+    const specBlob = trees.get(cluster.cluster)?.specBlob
+    if (cluster.kind !== 'planned' || pull.fork || !cluster.derived.plan || specBlob === undefined) continue
+    reviews[cluster.cluster] = reviewOf(cluster.derived.plan, specBlob, cluster.derived.facts?.hash)
+  }
+  const comment =
+    clusters.length > 0 || before?.comment !== undefined
+      ? planComment(app, { info, pull, clusters, policy, limit: forgeOf(app, info).commentLimit, now: app.clock.now() })
+      : undefined
+  return {
+    repo: { forge: info.forge, id: info.id },
+    number: pull.number,
+    state: 'open',
+    head: pull.head,
+    fork: pull.fork,
+    plannedAt: await app.store.now(),
+    ...(comment === undefined ? {} : { comment }),
+    check: checkOf(pull, clusters),
+    clusters: Object.fromEntries(clusters.map(({ cluster }) => [cluster, trees.get(cluster)?.specBlob ?? ''])),
+    reviews,
+    jobs: before?.jobs ?? {},
+    ...(before?.answer === undefined ? {} : { answer: before.answer }),
+  }
+}
+
+/** Most annotations on one check; more mistakes than this are not read one by one. */
+const ANNOTATIONS = 200
+
+function checkOf(pull: Pull, clusters: readonly PullCluster[]): Check {
+  const planned = clusters.flatMap((cluster) => (cluster.kind === 'planned' ? [cluster] : []))
+  const annotations = planned.flatMap(({ derived }) => derived.problems.map((problem) => onFile(derived, problem)))
+  const stale = planned.filter(({ bundleChanges, derived }) => derived.bundle && bundleChanges.length > 0)
+  const base = { name: CHECK, commit: pull.head }
+  if (annotations.length > 0) {
+    const s = annotations.length === 1 ? '' : 's'
+    return {
+      ...base,
+      state: 'failure',
+      title: `${annotations.length} problem${s}; nothing was changed`,
+      summary: 'The plan comment on the pull lists them with what to do.',
+      annotations: annotations.slice(0, ANNOTATIONS),
+    }
+  }
+  if (stale.length > 0 && !pull.fork) {
+    return {
+      ...base,
+      state: 'failure',
+      title: `the bundle of ${stale.map(({ cluster }) => cluster).join(', ')} is not the one that the spec implies`,
+      summary: 'Run `slipway render` and commit what it writes, or let the policy allow Slipway to commit bundles.',
+      annotations: [],
+    }
+  }
+  const title =
+    clusters.length === 0
+      ? 'no cluster is touched'
+      : `planned: ${clusters.map(({ cluster }) => cluster).join(', ')}`.slice(0, 250)
+  return { ...base, state: 'success', title, summary: 'The plan comment says what merging does.', annotations: [] }
+}
+
+/** A problem without a place of its own stands at the top of its cluster's file. */
+function onFile(derived: Derived, problem: Derived['problems'][number]): FileProblem {
+  return { ...problem, file: problem.file ?? derived.file, line: problem.line ?? 1, column: problem.column ?? 1 }
+}
