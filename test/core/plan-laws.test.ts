@@ -1,5 +1,5 @@
-import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import * as fc from 'fast-check'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { blueprint } from '../../src/blueprint/blueprint.ts'
 import { factsAfter } from '../../src/core/apply-step.ts'
 import { canonical } from '../../src/core/canonical.ts'
@@ -179,19 +179,16 @@ describe('laws of planning', () => {
     )
   })
 
+  afterEach(() => {
+    vi.unstubAllEnvs()
+    vi.restoreAllMocks()
+  })
+
   test('time zone and locale do not matter', () => {
-    const zone = process.env['TZ']
-    const compare = String.prototype.localeCompare
     const plan = canonical(planOf(homeSpec()))
-    try {
-      process.env['TZ'] = 'Pacific/Chatham'
-      String.prototype.localeCompare = () => -1
-      expect(canonical(planOf(homeSpec()))).toBe(plan)
-    } finally {
-      String.prototype.localeCompare = compare
-      if (zone === undefined) delete process.env['TZ']
-      else process.env['TZ'] = zone
-    }
+    vi.stubEnv('TZ', 'Pacific/Chatham')
+    vi.spyOn(String.prototype, 'localeCompare').mockReturnValue(-1)
+    expect(canonical(planOf(homeSpec()))).toBe(plan)
   })
 })
 
