@@ -51,7 +51,7 @@ export function render(chart: Chart, release: Release, values: readonly Values[]
 }
 
 /** Maps are merged, everything else is replaced, and null takes a default away. */
-export function merge(under: Values, over: Values): Values {
+function merge(under: Values, over: Values): Values {
   const merged: Record<string, unknown> = { ...under }
   for (const [key, value] of Object.entries(over)) {
     const below = merged[key]

@@ -24,14 +24,14 @@ export interface SimLanOptions {
   readonly observe?: (event: LanEvent) => void
 }
 
-export interface LanEvent {
+interface LanEvent {
   /** As the client asked for it, e.g. `10.4.0.11:22` or `cp-1.lab.example:6443`. */
   readonly target: string
   readonly outcome: 'connected' | LanFault | 'unknown'
 }
 
 /** A port on 127.0.0.1, or code that serves the connection itself. */
-export type LanTarget = number | ((socket: Socket) => void)
+type LanTarget = number | ((socket: Socket) => void)
 
 /** A home network behind a SOCKS5 proxy: the only way to the simulated machines' own addresses. */
 export interface SimLan extends AsyncDisposable {

@@ -10,7 +10,7 @@ const IPV4 = 1
 const DOMAIN = 3
 const IPV6 = 4
 
-export const SOCKS_REPLY = {
+const SOCKS_REPLY = {
   succeeded: 0,
   generalFailure: 1,
   notAllowed: 2,
@@ -20,7 +20,7 @@ export const SOCKS_REPLY = {
   commandNotSupported: 7,
   addressTypeNotSupported: 8,
 } as const
-export type SocksReply = keyof typeof SOCKS_REPLY
+type SocksReply = keyof typeof SOCKS_REPLY
 
 export interface SocksRequest {
   /** IPv4 or IPv6 text, or a domain name. */

@@ -6,7 +6,7 @@ import type { Files } from './archive.ts'
 const CONTENT = new URL('content/', import.meta.url)
 
 /** Upstream's releases that the mirror has; the content is the same stand-in at every version. */
-export const VERSIONS = {
+const VERSIONS = {
   flux: ['2.9.4'],
   argocd: ['3.4.4'],
   gatewayApi: ['1.3.0', '1.4.1', '1.5.1'],
@@ -74,7 +74,7 @@ function addRepository(
 }
 
 /** The chart's folder under `content/charts`, as the version given. */
-export function packChart(name: string, version: string): Uint8Array {
+function packChart(name: string, version: string): Uint8Array {
   const folder = new URL(`charts/${name}/`, CONTENT)
   const files = new Map<string, Uint8Array>()
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {

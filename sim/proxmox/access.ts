@@ -10,7 +10,7 @@ export interface TokenSpec {
 }
 
 /** Every privilege of PVE 9 that the routes here look at, and a few more that roles name. */
-export const PRIVILEGES = (
+const PRIVILEGES = (
   'Datastore.Allocate Datastore.AllocateSpace Datastore.AllocateTemplate Datastore.Audit Mapping.Audit Mapping.Modify ' +
   'Mapping.Use Permissions.Modify Pool.Allocate Pool.Audit SDN.Audit SDN.Use Sys.AccessNetwork Sys.Audit Sys.Modify ' +
   'VM.Allocate VM.Audit VM.Backup VM.Clone VM.Config.CDROM VM.Config.CPU VM.Config.Cloudinit VM.Config.Disk ' +

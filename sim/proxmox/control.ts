@@ -4,7 +4,7 @@ import type { Task } from './task.ts'
 import type { Vm } from './vm.ts'
 import type { Download, NodeSpec, ProxmoxFault, World } from './world.ts'
 
-export interface VmFacts {
+interface VmFacts {
   readonly vmid: number
   readonly node: string
   readonly running: boolean

@@ -225,7 +225,7 @@ function nodeStatus({ world, params }: Call): Record<string, unknown> {
     memory: { total, used: total - free, free, available: free },
     rootfs: { total: 100 * GIB, used: 5 * GIB, free: 95 * GIB, avail: 95 * GIB },
     loadavg: ['0.10', '0.08', '0.05'],
-    pveversion: 'pve-manager/9.1.2/0123456789abcdef',
+    pveversion: `pve-manager/${world.version}/0123456789abcdef`,
     'current-kernel': { sysname: 'Linux', release: '6.17.2-1-pve', version: '#1 SMP', machine: 'x86_64' },
     'boot-info': { mode: 'efi', secureboot: 0 },
     kversion: 'Linux 6.17.2-1-pve',

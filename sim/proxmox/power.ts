@@ -46,6 +46,7 @@ export function shutdownVm(world: World, vm: Vm, user: string): string {
 /** `POST …/status/reboot`: off and on again, with what was pending. */
 export function rebootVm(world: World, vm: Vm, user: string): string {
   if (!vm.running) throw failed(`VM ${vm.vmid} not running`)
+  refuseLocked(vm)
   return world.tasks.start(vm.node, 'qmreboot', String(vm.vmid), user, async (log) => {
     log('requesting reboot')
     await world.clock.sleep(world.durations.shutdown)
@@ -69,7 +70,7 @@ async function switchOff(world: World, vm: Vm, how: 'shutdown' | 'stop'): Promis
   applyPending(vm)
 }
 
-export function applyPending(vm: Vm): void {
+function applyPending(vm: Vm): void {
   for (const [key, value] of vm.pending) {
     if (value === undefined) vm.config.delete(key)
     else vm.config.set(key, value)

@@ -43,11 +43,11 @@ const RELEASES: Readonly<Record<'8' | '9', Release>> = {
   9: { version: '9.1.2', repoid: '9d436f37a0ac4172' },
 }
 
-export const DEFAULT_NODES: readonly NodeSpec[] = [
+const DEFAULT_NODES: readonly NodeSpec[] = [
   { node: 'pve1', cores: 16, memoryMiB: 65_536, bridges: ['vmbr0'] },
   { node: 'pve2', cores: 16, memoryMiB: 65_536, bridges: ['vmbr0'] },
 ]
-export const DEFAULT_TOKEN: TokenSpec = { id: 'slipway@pve!runner', secret: '6b1c0d1e-5f0a-4c7e-9a53-2f8f7d3f0c11' }
+const DEFAULT_TOKEN: TokenSpec = { id: 'slipway@pve!runner', secret: '6b1c0d1e-5f0a-4c7e-9a53-2f8f7d3f0c11' }
 
 /** One request and its answer, for tests that hold both against the API description. */
 export interface Exchange {
@@ -117,6 +117,7 @@ export async function simProxmox(options: SimProxmoxOptions = {}): Promise<SimPr
     nodes,
     machines: options.machines ?? memoryMachines(clock),
     cluster: options.cluster ?? 'pve',
+    version: RELEASES[release].version,
     storages: options.storages ?? DEFAULT_STORAGES,
     pools: options.pools ?? ['slipway'],
     mappings: options.mappings ?? [],

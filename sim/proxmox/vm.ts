@@ -27,7 +27,7 @@ export interface Vm {
 export const memoryMiB = (vm: Vm): number =>
   Number(String(vm.config.get('memory') ?? DEFAULT_MEMORY_MIB).replace('current=', ''))
 
-export const cores = (vm: Vm): number => Number(vm.config.get('cores') ?? 1) * Number(vm.config.get('sockets') ?? 1)
+const cores = (vm: Vm): number => Number(vm.config.get('cores') ?? 1) * Number(vm.config.get('sockets') ?? 1)
 
 export const isTemplate = (vm: Vm): boolean => vm.config.get('template') === 1
 
@@ -52,7 +52,7 @@ export function disksOf(vm: Vm): readonly { readonly key: string; readonly volid
 }
 
 /** The disk to boot from: the first of `boot: order=…`, else the first disk that is not firmware state. */
-export function bootDisk(vm: Vm, storages: Storages): Volume | undefined {
+function bootDisk(vm: Vm, storages: Storages): Volume | undefined {
   const disks = disksOf(vm).filter(({ key }) => /^(scsi|virtio|sata|ide)/.test(key))
   const order = /order=([^,]*)/.exec(String(vm.config.get('boot') ?? ''))?.[1]?.split(';') ?? []
   const chosen =
@@ -60,12 +60,12 @@ export function bootDisk(vm: Vm, storages: Storages): Volume | undefined {
   return chosen === undefined ? undefined : storages.find(vm.node, chosen.volid)
 }
 
-export function maxDiskBytes(vm: Vm): number {
+function maxDiskBytes(vm: Vm): number {
   const first = disksOf(vm).find(({ key }) => /^(scsi|virtio|sata|ide)/.test(key))
   return first === undefined ? 0 : (parseSize(parseProperties(first.value).named.get('size') ?? '') ?? 0)
 }
 
-export function macOf(vm: Vm): string {
+function macOf(vm: Vm): string {
   const { named } = parseProperties(String(vm.config.get('net0') ?? ''))
   return [...named.values()].find((value) => /^([0-9A-F]{2}:){5}[0-9A-F]{2}$/i.test(value)) ?? ''
 }

@@ -28,7 +28,7 @@ export interface NodeSpec {
   readonly pci?: readonly PciDevice[]
 }
 
-export interface PciDevice {
+interface PciDevice {
   /** e.g. `0000:01:00.0` */
   readonly id: string
   /** e.g. `0x030000` for a display controller. */
@@ -81,6 +81,8 @@ interface WorldParts {
   readonly faults: FaultPlan<ProxmoxFault>
   readonly machines: Machines
   readonly cluster: string
+  /** e.g. `9.1.2` */
+  readonly version: string
   readonly nodes: readonly NodeSpec[]
   readonly storages: readonly StorageSpec[]
   readonly pools: readonly string[]
@@ -96,6 +98,7 @@ export class World {
   readonly faults: FaultPlan<ProxmoxFault>
   readonly machines: Machines
   readonly cluster: string
+  readonly version: string
   readonly durations: Durations
   readonly downloads: (url: string) => Download | undefined
   readonly nodes: Map<string, NodeSpec>
@@ -113,6 +116,7 @@ export class World {
     this.faults = parts.faults
     this.machines = parts.machines
     this.cluster = parts.cluster
+    this.version = parts.version
     this.durations = parts.durations
     this.downloads = parts.downloads
     this.nodes = new Map(parts.nodes.map((node) => [node.node, node]))
