@@ -20,9 +20,8 @@ test('what the mirror has installs Cilium and every engine on a simulated cluste
     const given = parseAllDocuments(text).map((document) => document.toJS() as k8s.KubernetesObject)
     const definitions = given.filter(({ kind }) => kind === 'CustomResourceDefinition')
     for (const object of [...definitions, ...given.filter((one) => !definitions.includes(one))]) {
-      const { metadata = {} } = object
-      const spec = { ...object, metadata: { ...metadata, namespace: metadata.namespace ?? namespace } }
-      await objects.patch(spec, undefined, undefined, 'slipway', true, k8s.PatchStrategy.ServerSideApply)
+      object.metadata = Object.assign({ namespace }, object.metadata)
+      await objects.patch(object, undefined, undefined, 'slipway', true, k8s.PatchStrategy.ServerSideApply)
     }
   }
   const fetched = async (path: string) => (await fetch(`${mirror.url}${path}`)).text()
