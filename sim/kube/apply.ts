@@ -176,8 +176,9 @@ function entry(writer: Writer, operation: 'Apply' | 'Update', apiVersion: string
   }
 }
 
-/** Entries that own nothing go; an entry whose fields did not change keeps its time. */
+/** Entries that own nothing go; an entry whose fields did not change keeps its time; the order is the API server's. */
 function settle(before: readonly ManagedFields[], after: readonly ManagedFields[]): ManagedFields[] {
+  const order = ({ operation, time = '', manager }: ManagedFields) => `${operation} ${time} ${manager}`
   return after
     .filter((item) => Object.keys(item.fieldsV1).length > 0)
     .map((item) => {
@@ -187,10 +188,9 @@ function settle(before: readonly ManagedFields[], after: readonly ManagedFields[
           other.operation === item.operation &&
           other.subresource === item.subresource,
       )
-      return old !== undefined && same(old.fieldsV1, item.fieldsV1) && old.time !== undefined
-        ? { ...item, time: old.time }
-        : item
+      return old?.time !== undefined && same(old.fieldsV1, item.fieldsV1) ? { ...item, time: old.time } : item
     })
+    .sort((a, b) => (order(a) < order(b) ? -1 : 1))
 }
 
 /**

@@ -9,6 +9,11 @@ import { bootstrapUser } from './auth.ts'
 import { putCertificates, putStaticPods, putToken, seedCluster, setVersion } from './bootstrap.ts'
 import type { ClusterInit, JoinRefusal, KubeCluster, NodeInfo } from './cluster.ts'
 import { Controllers } from './controllers.ts'
+import { addArgoCd } from './gitops/argocd.ts'
+import type { GitAccess } from './gitops/checkout.ts'
+import { Engines } from './gitops/engine.ts'
+import { addFleet } from './gitops/fleet.ts'
+import { addFlux } from './gitops/flux.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { runKubectl } from './kubectl/kubectl.ts'
 import { Nodes, withV } from './nodes.ts'
@@ -43,6 +48,7 @@ export interface ClusterParts {
   readonly clock: SimClock
   readonly random: Random
   readonly faults: FaultPlan<KubeFault>
+  readonly gitAccess?: GitAccess
 }
 
 export interface JoinInput {
@@ -83,6 +89,17 @@ export class SimulatedCluster implements KubeCluster {
     void new Workloads(this.api, this.controllers)
     void new Pods(this.api, this.controllers, this.nodes)
     void new Housekeeping(this.api, this.controllers, root.pem)
+    const { clock, faults, gitAccess } = parts
+    const engines = new Engines({
+      api: this.api,
+      controllers: this.controllers,
+      clock,
+      faults,
+      ...(gitAccess === undefined ? {} : { gitAccess }),
+    })
+    addFlux(engines)
+    addArgoCd(engines)
+    addFleet(engines)
   }
 
   static async init(parts: ClusterParts, input: ClusterInit): Promise<SimulatedCluster> {

@@ -6,6 +6,7 @@ import { seeded } from '../random.ts'
 import type { ClusterInit, KubeWorld } from './cluster.ts'
 import type { LanTable } from './control-plane.ts'
 import { SimulatedCluster, withPort } from './control-plane.ts'
+import type { GitAccess } from './gitops/checkout.ts'
 import type { KubeFault } from './server.ts'
 
 export interface SimKubeOptions {
@@ -13,6 +14,8 @@ export interface SimKubeOptions {
   readonly clock?: SimClock
   readonly seed?: number
   readonly faults?: Faults<KubeFault>
+  /** Without it Git servers are dialled as their URLs say. */
+  readonly gitAccess?: GitAccess
 }
 
 /** All clusters of the simulated LAN, and what a test does to them. */
@@ -29,7 +32,7 @@ export interface SimKube extends KubeWorld, AsyncDisposable {
  * Kubernetes as a client sees it: a real HTTPS API over certificates made by `init`, with controllers that take
  * simulated time.
  */
-export function simKube({ lan, clock = scaledClock(), seed = 1, faults = {} }: SimKubeOptions): SimKube {
+export function simKube({ lan, clock = scaledClock(), seed = 1, faults = {}, gitAccess }: SimKubeOptions): SimKube {
   const random = seeded(seed)
   const plan = new FaultPlan<KubeFault>(faults, random)
   const clusters: SimulatedCluster[] = []
@@ -39,7 +42,10 @@ export function simKube({ lan, clock = scaledClock(), seed = 1, faults = {} }: S
   return {
     clusters,
     async init(input) {
-      const cluster = await SimulatedCluster.init({ lan, clock, random, faults: plan }, input)
+      const cluster = await SimulatedCluster.init(
+        { lan, clock, random, faults: plan, ...(gitAccess === undefined ? {} : { gitAccess }) },
+        input,
+      )
       clusters.push(cluster)
       return cluster
     },
