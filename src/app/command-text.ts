@@ -12,4 +12,3 @@ export function readCommands(body: string): readonly Command[] {
     return [{ kind: 'unknown' }]
   })
 }
-export const escapeMarkdown = (text: string): string => text.replace(/[\\`*_<>[\]|@]/g, '\\$&')

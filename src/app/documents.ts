@@ -1,7 +1,7 @@
 import { sha256Hex } from '../core/canonical.ts'
 import type { Facts, Instant } from '../core/facts.ts'
 import type { Job } from '../core/job.ts'
-import type { Destruction, MachineImpact, Plan } from '../core/plan.ts'
+import type { Plan } from '../core/plan.ts'
 import type { Check, ForgeEvent, ForgeName, RepoRef } from '../seams/forge.ts'
 
 /** A webhook that was received and is not processed yet. `inbox/<forge>/<delivery>` */
@@ -19,12 +19,9 @@ export interface DeliveryDocument {
 }
 
 /** What a person approves when they approve a pull: one cluster's plan at one head. */
-export interface Review {
+export interface Review extends Pick<Plan, 'digest' | 'machines' | 'destroys'> {
   /** Blob id of the cluster file that was planned; the same blob on the default branch is the same request. */
   readonly specBlob: string
-  readonly digest: string
-  readonly machines: readonly MachineImpact[]
-  readonly destroys: readonly Destruction[]
   readonly factsHash?: string
 }
 
@@ -62,8 +59,13 @@ export interface Wanted {
    * before Slipway was: nobody has asked for anything yet.
    */
   readonly asked: number
-  /** A person's word for exactly this plan. */
-  readonly approved?: { readonly digest: string; readonly by: string }
+  readonly approval?: Approval
+}
+
+/** People's word for one plan after its merge, and for later ones that ask for nothing worse. */
+export interface Approval {
+  readonly plan: Pick<Plan, 'digest' | 'machines' | 'destroys'>
+  readonly people: readonly { readonly login: string; readonly at: Instant }[]
 }
 
 /** Who may work on a cluster, and what for. `cluster/<forge>/<repository>/<cluster>` */
@@ -162,6 +164,7 @@ export const keys = {
   job: (id: string) => `job/${segment(id)}`,
   logs: (job: string) => `log/${segment(job)}/`,
   facts: (repo: RepoRef, cluster: string) => `facts/${of(repo)}/${segment(cluster)}`,
+  factsAsked: (repo: RepoRef, cluster: string) => `facts-asked/${of(repo)}/${segment(cluster)}`,
   runner: (id: string) => `runner/${segment(id)}`,
   nonce: (runner: string, nonce: string) => `nonce/${segment(runner)}/${segment(nonce)}`,
   token: (hash: string) => `token/${hash}`,

@@ -15,7 +15,7 @@ export async function offerBundle(app: App, info: RepoInfo, head: string, tree: 
   const { bundle } = await deriveCluster(app, info, head, cluster, undefined)
   if (!bundle) return
   const { changes, files } = await bundleDifference(app, info, head, tree, bundle)
-  if (changes.length === 0 || !(await readPolicy(app, info)).commitBundles) return
+  if (changes.length === 0 || !(await readPolicy(app, info)).policy?.bundles.commit) return
   const branch = `slipway/bundle-${cluster}-${head.slice(0, 12)}`
   if ((await forge.branchHead(info, branch)) === undefined) await forge.createBranch(info, branch, head)
   const message = bundleMessage(cluster)

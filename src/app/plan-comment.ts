@@ -2,7 +2,7 @@ import type { BundleChange } from '../core/bundle.ts'
 import type { Pull, RepoInfo } from '../seams/forge.ts'
 import type { App } from './app.ts'
 import type { Derived } from './derive-cluster.ts'
-import type { Policy } from './policy.ts'
+import type { PolicyNow } from './policy.ts'
 
 /** One cluster that a pull touches. */
 export type PullCluster = { readonly cluster: string; readonly bundleChanges: readonly BundleChange[] } & (
@@ -16,7 +16,7 @@ export function planComment(
     readonly info: RepoInfo
     readonly pull: Pull
     readonly clusters: readonly PullCluster[]
-    readonly policy: Policy
+    readonly policy: PolicyNow
     readonly limit: number
     readonly now: number
   },

@@ -7,7 +7,7 @@ import { type Derived, deriveCluster } from './derive-cluster.ts'
 import { type FactsDocument, keys, type PullDocument, type Review, reviewOf } from './documents.ts'
 import { bundleMessage } from './offer-bundle.ts'
 import { planComment, type PullCluster } from './plan-comment.ts'
-import { type Policy, readPolicy } from './policy.ts'
+import { type PolicyNow, readPolicy } from './policy.ts'
 import { showSoon } from './publish.ts'
 
 /** Name of the check on every pull; a branch protection rule can require it. */
@@ -66,7 +66,7 @@ interface PlannedHead {
   readonly trees: ReadonlyMap<string, ClusterTree>
   /** Bundle files that the pull's branch lacks and that are to be committed to it. */
   readonly toCommit: ReadonlyMap<string, string | null>
-  readonly policy: Policy
+  readonly policy: PolicyNow
 }
 
 async function planHead(app: App, info: RepoInfo, pull: Pull): Promise<PlannedHead> {
@@ -95,7 +95,7 @@ async function planHead(app: App, info: RepoInfo, pull: Pull): Promise<PlannedHe
     const difference = derived.bundle && (await bundleDifference(app, info, pull.head, tree, derived.bundle))
     const changes = difference?.changes ?? []
     clusters.push({ kind: 'planned', cluster, derived, bundleChanges: changes })
-    if (difference && !pull.fork && policy.commitBundles && derived.problems.length === 0) {
+    if (difference && !pull.fork && policy.policy?.bundles.commit && derived.problems.length === 0) {
       for (const [path, text] of difference.files) toCommit.set(path, text)
     }
   }

@@ -19,8 +19,11 @@ const PACE_IDLE_MS = 5_000
 /** Facts older than this are asked for again. */
 const FACTS_AGE_MS = 600_000
 
-/** Facts of a cluster in a pull are asked for once more when they are older than this. */
+/** The same while an open pull changes the cluster, so that reviewers see it as it is. */
 const FACTS_FOR_PULL_AGE_MS = 120_000
+
+/** Between two requests for facts of one cluster: gathering them takes seconds to a minute. */
+const FACTS_RETRY_MS = 30_000
 
 /** Most clusters asked about in one answer, as the wire allows. */
 const FACTS_WANTED = 50
@@ -38,6 +41,7 @@ export async function poll(app: App, runner: RunnerDocument, request: PollReques
   let busy = !request.idle
 
   for (const repo of runner.repositories) {
+    const changed = await changedByPulls(app, repo)
     const clusters = await listAll<ClusterDocument>(app.store, keys.clusters(repo))
     for (const { value: cluster } of clusters) {
       const current = cluster.job && (await app.store.get<JobDocument>(keys.job(cluster.job)))?.value.job
@@ -54,14 +58,10 @@ export async function poll(app: App, runner: RunnerDocument, request: PollReques
       }
       if (cluster.wanted === undefined || cluster.orphaned || state === 'running' || job) continue
       const facts = (await app.store.get<FactsDocument>(keys.facts(repo, cluster.cluster)))?.value
-      if (factsWanted || stale(facts, now, FACTS_AGE_MS)) {
+      const ageMs = changed.has(cluster.cluster) ? FACTS_FOR_PULL_AGE_MS : FACTS_AGE_MS
+      if ((factsWanted || stale(facts, now, ageMs)) && (await mayAsk(app, repo, cluster.cluster, now))) {
         wanted.push({ repository: repo.id, cluster: cluster.cluster, commit: cluster.wanted.commit })
       }
-    }
-    for (const ask of await wantedByPulls(app, repo, now)) {
-      busy = true
-      if (!wanted.some((known) => known.repository === ask.repository && known.cluster === ask.cluster))
-        wanted.push(ask)
     }
   }
   return {
@@ -74,28 +74,19 @@ export async function poll(app: App, runner: RunnerDocument, request: PollReques
 }
 
 /**
- * Clusters in open pulls whose facts are missing or old. A pull from a fork never causes a look at the machines: its
- * text is anybody's.
+ * Clusters that open pulls change, so that reviews see the machines as they are. A pull from a fork never causes a look
+ * at the machines: its text is anybody's.
  */
-async function wantedByPulls(
-  app: App,
-  repo: RepoRef,
-  now: string,
-): Promise<readonly { repository: string; cluster: string; commit: string }[]> {
-  const asks = []
-  for (const { value: pull } of await listAll<PullDocument>(app.store, keys.pulls(repo))) {
-    if (pull.state !== 'open' || pull.fork) continue
-    for (const cluster of Object.keys(pull.reviews)) {
-      const document = (await app.store.get<ClusterDocument>(keys.cluster(repo, cluster)))?.value
-      if (document?.lease && document.lease.until > now) continue
-      const facts = (await app.store.get<FactsDocument>(keys.facts(repo, cluster)))?.value
-      const seenForThis = facts !== undefined && facts.receivedAt > pull.plannedAt
-      if (!seenForThis && stale(facts, now, FACTS_FOR_PULL_AGE_MS)) {
-        asks.push({ repository: repo.id, cluster, commit: pull.head })
-      }
-    }
-  }
-  return asks
+async function changedByPulls(app: App, repo: RepoRef): Promise<ReadonlySet<string>> {
+  const pulls = await listAll<PullDocument>(app.store, keys.pulls(repo))
+  const open = pulls.filter(({ value }) => value.state === 'open' && !value.fork)
+  return new Set(open.flatMap(({ value }) => Object.keys(value.reviews)))
+}
+
+/** Whether to ask for facts now: a site that cannot be looked at must not be asked with every poll. */
+async function mayAsk(app: App, repo: RepoRef, cluster: string, now: string): Promise<boolean> {
+  const key = keys.factsAsked(repo, cluster)
+  return (await app.store.put(key, { at: now }, undefined, { expiresAt: after(now, FACTS_RETRY_MS) })) !== undefined
 }
 
 function stale(facts: FactsDocument | undefined, now: string, ageMs: number): boolean {

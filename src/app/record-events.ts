@@ -35,6 +35,9 @@ export async function recordEvents(
   const { job } = stored
   if (job.state !== 'running') {
     const answer = over(job, request)
+    // What was printed last may follow the end.
+    const size = stored.runner === runner ? await keepOutput(app, stored, request) : 0
+    if (size > 0) await changeDocument<JobDocument>(app.store, key, (current) => current && withLog(current, size))
     // The answer to the end of the run was lost, and with it perhaps what follows from it.
     if (answer.lease === 'held') await finishJob(app, stored, cleanEvents(request))
     return answer
@@ -62,12 +65,8 @@ export async function recordEvents(
       if (!current || current.fence !== request.fence || current.job.state !== 'running') return undefined
       const running: Running = { ...current.job, leaseUntil: until }
       const next = events.reduce(follow, running as Job)
-      const log = kept
-        ? { ...current.log, chunks: current.log.chunks + 1, characters: current.log.characters + kept }
-        : request.log && kept === 0
-          ? { ...current.log, dropped: current.log.dropped + request.log.length }
-          : current.log
-      return { ...current, job: next, log, since: next.state === 'running' ? current.since : now }
+      const since = next.state === 'running' ? current.since : now
+      return { ...withLog(current, kept, request.log), job: next, since }
     },
     { expiresAt: after(now, KEEP_MS) },
   )
@@ -133,6 +132,10 @@ function cleanEvents({ events }: EventsRequest): readonly RunEvent[] {
 
 /** A job after one more event of its run. */
 function follow(job: Job, event: RunEvent): Job {
+  if (job.state === 'stopped' && event.kind === 'finished' && event.seq > job.progress.lastSeq) {
+    // A refusal says why and is followed by the end.
+    return { ...job, progress: { ...job.progress, lastSeq: event.seq } }
+  }
   if (job.state !== 'running' || event.seq <= job.progress.lastSeq) return job
   const progress = advance(job.progress, event)
   const { order } = job
@@ -172,6 +175,12 @@ async function keepOutput(app: App, { job, log }: JobDocument, request: EventsRe
     expiresAt: after(await app.store.now(), KEEP_MS),
   })
   return version === undefined ? 0 : text.length
+}
+
+function withLog(document: JobDocument, kept: number, sent = ''): JobDocument {
+  const { log } = document
+  if (kept > 0) return { ...document, log: { ...log, chunks: log.chunks + 1, characters: log.characters + kept } }
+  return sent === '' ? document : { ...document, log: { ...log, dropped: log.dropped + sent.length } }
 }
 
 function lost(acknowledged: number): EventsAnswer {

@@ -1,9 +1,20 @@
-import { type Command, escapeMarkdown, readCommands } from './command-text.ts'
+import { mayApply } from '../core/policy.ts'
+import { inlineCode, plainText } from '../core/report/escape.ts'
+import { type Command, readCommands } from './command-text.ts'
+import { readPolicy } from './policy.ts'
 import type { Instant } from '../core/facts.ts'
 import type { RepoRef } from '../seams/forge.ts'
 import { after, type App, forgeOf } from './app.ts'
 import { changeDocument } from './change-document.ts'
-import { type ClusterDocument, type JobDocument, keys, KEEP_MS, type PullDocument } from './documents.ts'
+import {
+  type Approval,
+  type ClusterDocument,
+  type JobDocument,
+  keys,
+  KEEP_MS,
+  type KeptPlan,
+  type PullDocument,
+} from './documents.ts'
 import { followPull } from './follow-pull.ts'
 import { showSoon } from './publish.ts'
 import { settleCluster } from './settle-cluster.ts'
@@ -15,7 +26,7 @@ interface CommandDocument {
 
 /**
  * Does what a comment asks, once, if its author may at this moment. Comments that were edited, and those of bots, never
- * act: their text may be somebody else's. Readers get no answer, so that nobody can make the app talk.
+ * act: their text may be somebody else's.
  */
 export async function runCommand(app: App, repo: RepoRef, number: number, commentId: string): Promise<void> {
   const forge = forgeOf(app, repo)
@@ -27,12 +38,19 @@ export async function runCommand(app: App, repo: RepoRef, number: number, commen
   if (commands.length === 0) return
   const person = await forge.permission(repo, comment.author)
   if (person.bot || (person.level !== 'write' && person.level !== 'admin')) {
+    // Readers get no answer, so that nobody can make the app talk.
     app.log.info('a command from somebody without write permission', { repo: repo.id, number, level: person.level })
     return
   }
 
   const answers: string[] = []
-  for (const command of commands) answers.push(...(await carryOut(app, repo, number, command, comment.author)))
+  const { policy } = await readPolicy(app, await forge.repository(repo))
+  for (const command of commands) {
+    const rules = command.kind === 'apply' || command.kind === 'cancel'
+    if (rules && !(policy && mayApply(policy, comment.author, person.level))) {
+      answers.push(`The policy does not let ${inlineCode(comment.author)} do that.`)
+    } else answers.push(...(await carryOut(app, repo, number, command, comment.author)))
+  }
   const now = await app.store.now()
   await changeDocument<PullDocument>(app.store, keys.pull(repo, number), (pull) =>
     pull ? { ...pull, answer: answers.join('\n\n') } : undefined,
@@ -67,8 +85,8 @@ async function carryOut(
     if (!cluster?.wanted || cluster.orphaned) {
       answers.push(
         pull?.state === 'open'
-          ? `\`${escapeMarkdown(name)}\`: nothing of it is merged yet. Merge this pull to run its plan.`
-          : `\`${escapeMarkdown(name)}\`: there is no such cluster on the default branch.`,
+          ? `${inlineCode(name)}: nothing of it is merged yet. Merge this pull to run its plan.`
+          : `${inlineCode(name)}: there is no such cluster on the default branch.`,
       )
       continue
     }
@@ -99,21 +117,43 @@ async function act(
   }
 }
 
-/** Approves exactly the plan that waits, or asks to go on with what stopped. Never anything that is not merged. */
-async function apply(app: App, cluster: ClusterDocument, stored: JobDocument | undefined, by: string): Promise<string> {
-  const waiting = stored?.job.state === 'waiting' ? stored.job.order.planDigest : undefined
+/**
+ * Approves exactly the plan that waits, or asks to go on with what stopped, which approves no more than what was going
+ * on. Never anything that is not merged.
+ */
+async function apply(
+  app: App,
+  cluster: ClusterDocument,
+  stored: JobDocument | undefined,
+  login: string,
+): Promise<string> {
+  const waits = stored?.job.state === 'waiting'
   if (stored?.job.state === 'succeeded' && stored.asked === cluster.wanted?.asked) return 'has nothing left to do.'
+  const at = await app.store.now()
   await changeDocument<ClusterDocument>(app.store, keys.cluster(cluster.repo, cluster.cluster), (now) => {
     if (!now?.wanted || now.job !== cluster.job) return undefined
     const { wanted } = now
-    return waiting === undefined
-      ? { ...now, wanted: { ...wanted, asked: wanted.asked + 1 } }
-      : { ...now, wanted: { ...wanted, approved: { digest: waiting, by } } }
+    const approval = stored?.plan && approve(wanted.approval, stored.plan, { login, at })
+    const asked = waits ? wanted.asked : wanted.asked + 1
+    return { ...now, wanted: { ...wanted, asked, ...(approval && { approval }) } }
   })
   await settleCluster(app, cluster.repo, cluster.cluster)
   const after1 = (await app.store.get<ClusterDocument>(keys.cluster(cluster.repo, cluster.cluster)))?.value
   const job = after1?.job && (await app.store.get<JobDocument>(keys.job(after1.job)))?.value
   return job ? describe(job) : 'nothing was asked of it yet.'
+}
+
+/** One more person for a plan; a word for another plan does not count for this one. */
+function approve(
+  before: Approval | undefined,
+  { digest, machines, destroys }: KeptPlan,
+  person: Approval['people'][number],
+): Approval {
+  const others = before?.plan.digest === digest ? before.people : []
+  return {
+    plan: { digest, machines, destroys },
+    people: [...others.filter(({ login }) => login.toLowerCase() !== person.login.toLowerCase()), person],
+  }
 }
 
 async function cancel(
@@ -149,17 +189,17 @@ async function cancel(
 function describe({ job }: JobDocument): string {
   switch (job.state) {
     case 'waiting':
-      return `waits: ${escapeMarkdown(job.why.what)}.`
+      return `waits: ${plainText(job.why.what)}.`
     case 'queued':
       return 'is queued.'
     case 'running':
       return `is running on \`${job.runner}\`, ${job.progress.done.length} of ${job.progress.total} steps done.`
     case 'stopped':
-      return `stopped: ${escapeMarkdown(job.problem.what)}.`
+      return `stopped: ${plainText(job.problem.what)}.`
     case 'succeeded':
       return 'is as the default branch asks.'
     case 'cancelled':
-      return `was cancelled by ${escapeMarkdown(job.by)}.`
+      return `was cancelled by ${plainText(job.by)}.`
     case 'superseded':
       return 'was overtaken by a newer merge.'
     default:

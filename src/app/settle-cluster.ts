@@ -151,7 +151,7 @@ async function decide(app: App, repo: RepoRef, cluster: string, wanted: Wanted, 
     return { order, plan: kept, job: (to) => ({ order: to, state: 'succeeded', progress: noProgress, notes }) }
   }
   const policy = await readPolicy(app, info)
-  const verdict = judge(policy, wanted, plan)
+  const verdict = judge(policy, wanted, plan, now)
   if (verdict.run) return { order, plan: kept, job: (to) => ({ order: to, state: 'queued' }) }
   return { order, plan: kept, job: (to) => ({ order: to, state: 'waiting', why: verdict.why }) }
 }
