@@ -270,6 +270,19 @@ export function mergeRequestRoutes(world: GitlabWorld): Hono {
       const shas = pageOf(context, await pull.repository.git.log(`${base}..${pull.headSha}`))
       return context.json(await commitsJson(world, pull.repository, shas))
     })
+    .get('/projects/:id/repository/commits/:sha/merge_requests', async (context) => {
+      const repository = projectFor(context, world, 'read')
+      const sha = await repository.git.resolve(context.req.param('sha'))
+      if (sha === undefined) throw notFound('Commit')
+      const found: Pull[] = []
+      for (const pull of repository.pulls) {
+        const base = pull.versions.at(-1)?.base ?? pull.baseSha
+        const within =
+          (await repository.git.isAncestor(sha, pull.headSha)) && !(await repository.git.isAncestor(sha, base))
+        if (within || pull.merge?.sha === sha) found.push(pull)
+      }
+      return context.json(await Promise.all(pageOf(context, found).map((pull) => listedJson(world, pull))))
+    })
     .get('/projects/:id/merge_requests/:iid/versions', (context) => {
       const pull = mergeRequestOf(context, projectFor(context, world, 'read'))
       const newestFirst = pageOf(context, [...pull.versions].reverse())
