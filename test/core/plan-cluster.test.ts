@@ -171,7 +171,7 @@ describe('a running cluster', () => {
     const plan = planOf(spec, { ...grown, machines, strays: [stray] })
     expect(ids(plan)).toEqual(['drain-node/w-3', 'remove-node/w-3', 'destroy-vm/w-3', 'await-cluster/home'])
     expect(plan.destroys).toEqual([
-      { kind: 'machine', name: 'w-3', detail: 'VM 413 on pve2 with its disk `local-zfs:vm-413-disk-0` (100 GiB)' },
+      { kind: 'machine', name: 'w-3', detail: 'VM 413 on pve2 with its disk local-zfs:vm-413-disk-0 (100 GiB)' },
     ])
     expect(plan.machines.at(-1)).toMatchObject({ machine: 'w-3', change: 'leaves', impact: 'data-loss' })
     expect(planOf(spec, applied(plan, { ...grown, machines, strays: [stray] })).steps).toEqual([])

@@ -35,7 +35,7 @@ export function planRemovals(situation: Situation, draft: PlanDraft, which: 'fir
 export function destructions({ leaving }: Situation): readonly Destruction[] {
   return leaving.flatMap(({ name, stray }) => {
     if (stray === undefined) return []
-    const disks = stray.disks.map(({ volume, sizeGiB }) => `\`${volume}\` (${sizeGiB} GiB)`)
+    const disks = stray.disks.map(({ volume, sizeGiB }) => `${volume} (${sizeGiB} GiB)`)
     const detail = `VM ${stray.vmid} on ${stray.node}${
       disks.length === 0 ? '' : ` with ${disks.length === 1 ? 'its disk' : 'its disks'} ${disks.join(', ')}`
     }`
