@@ -36,6 +36,8 @@ export interface PullDocument {
   /** Markdown of the plan comment; absent when the pull touches no cluster. */
   readonly comment?: string
   readonly check: Check
+  /** Commit of ours that brought the bundle to this head. */
+  readonly bundleCommit?: string
   /** Clusters that it touches, valid or not, with the blob id of their file; empty where the pull removes it. */
   readonly clusters: Readonly<Record<string, string>>
   /** Of a pull from the same repository: what was planned for each cluster that could be planned. */

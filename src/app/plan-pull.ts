@@ -44,7 +44,9 @@ export async function planPull(
 
     const planned = await planHead(app, info, pull)
     if (planned.toCommit.size > 0 && committed === undefined) {
-      const names = [...new Set(planned.clusters.filter((c) => c.bundleChanges.length > 0).map((c) => c.cluster))]
+      const names = [
+        ...new Set(planned.clusters.filter((c) => c.kind === 'planned' && c.missing.length > 0).map((c) => c.cluster)),
+      ]
       committed = await forge.commitFiles(
         repo,
         pull.headBranch,
@@ -54,7 +56,7 @@ export async function planPull(
       )
       continue
     }
-    const document = await documentOf(app, info, pull, planned, before?.value)
+    const document = await documentOf(app, info, pull, planned, before?.value, committed)
     if ((await app.store.put(key, document, before?.version)) === undefined) continue
     return showSoon(app, { repo, kind: 'plan', number })
   }
@@ -87,14 +89,17 @@ async function planHead(app: App, info: RepoInfo, pull: Pull): Promise<PlannedHe
     if (tree?.specBlob === undefined) {
       // A folder that never was a cluster is nobody's business.
       if (before.get(cluster)?.specBlob === undefined) continue
-      clusters.push({ kind: 'removed', cluster, bundleChanges: [] })
+      clusters.push({ kind: 'removed', cluster })
       continue
     }
     const facts = pull.fork ? undefined : (await app.store.get<FactsDocument>(keys.facts(info, cluster)))?.value
     const derived = await deriveCluster(app, info, pull.head, cluster, facts)
-    const difference = derived.bundle && (await bundleDifference(app, info, pull.head, tree, derived.bundle))
-    const changes = difference?.changes ?? []
-    clusters.push({ kind: 'planned', cluster, derived, bundleChanges: changes })
+    const { bundle } = derived
+    const difference = bundle && (await bundleDifference(app, info, pull.head, tree, bundle))
+    const old = before.get(cluster) ?? { cluster, files: new Map<string, string>() }
+    const sinceBase = bundle && (await bundleDifference(app, info, parted ?? pull.head, old, bundle))
+    const bundleChanges = sinceBase?.changes ?? []
+    clusters.push({ kind: 'planned', cluster, derived, bundleChanges, missing: difference?.changes ?? [] })
     if (difference && !pull.fork && policy.policy?.bundles.commit && derived.problems.length === 0) {
       for (const [path, text] of difference.files) toCommit.set(path, text)
     }
@@ -108,7 +113,9 @@ async function documentOf(
   pull: Pull,
   { clusters, trees, policy }: PlannedHead,
   before: PullDocument | undefined,
+  committed: string | undefined,
 ): Promise<PullDocument> {
+  const bundleCommit = committed ?? (before?.head === pull.head ? before.bundleCommit : undefined)
   const reviews: Record<string, Review> = {}
   for (const cluster of clusters) {
     const specBlob = trees.get(cluster.cluster)?.specBlob
@@ -117,7 +124,15 @@ async function documentOf(
   }
   const comment =
     clusters.length > 0 || before?.comment !== undefined
-      ? planComment(app, { info, pull, clusters, policy, limit: forgeOf(app, info).commentLimit, now: app.clock.now() })
+      ? planComment({
+          pull,
+          clusters,
+          rules: policy,
+          bundleCommit,
+          docsUrl: app.settings.docsUrl,
+          limit: forgeOf(app, info).commentLimit,
+          now: app.clock.now(),
+        })
       : undefined
   return {
     repo: { forge: info.forge, id: info.id },
@@ -127,6 +142,7 @@ async function documentOf(
     fork: pull.fork,
     plannedAt: await app.store.now(),
     ...(comment === undefined ? {} : { comment }),
+    ...(bundleCommit === undefined ? {} : { bundleCommit }),
     check: checkOf(pull, clusters),
     clusters: Object.fromEntries(clusters.map(({ cluster }) => [cluster, trees.get(cluster)?.specBlob ?? ''])),
     reviews,
@@ -141,7 +157,7 @@ const ANNOTATIONS = 200
 function checkOf(pull: Pull, clusters: readonly PullCluster[]): Check {
   const planned = clusters.flatMap((cluster) => (cluster.kind === 'planned' ? [cluster] : []))
   const annotations = planned.flatMap(({ derived }) => derived.problems.map((problem) => onFile(derived, problem)))
-  const stale = planned.filter(({ bundleChanges, derived }) => derived.bundle && bundleChanges.length > 0)
+  const stale = planned.filter(({ missing }) => missing.length > 0)
   const base = { name: CHECK, commit: pull.head }
   if (annotations.length > 0) {
     const s = annotations.length === 1 ? '' : 's'
