@@ -97,10 +97,11 @@ export interface Serving {
 
 /** Starts the app: listens, sweeps on a timer, and stops gracefully when asked. */
 export async function serve(config: AppConfig, log: Log): Promise<Serving> {
-  const { app, close } = await openApp(config, log)
-  const { fetch } = buildHandler(app)
+  const built = await openApp(config, log)
+  const { app } = built
+  const handler = buildHandler(app)
   const server = listen({
-    fetch,
+    fetch: (request) => handler.fetch(request),
     hostname: config.listen.host,
     port: config.listen.port,
     ...(config.tls && {
@@ -114,27 +115,24 @@ export async function serve(config: AppConfig, log: Log): Promise<Serving> {
       server.once('error', reject)
     })
   } catch (error) {
-    await close()
+    await built.close()
     throw error
   }
   const { port } = server.address() as AddressInfo
   log.info('listening', { host: config.listen.host, port, tls: config.tls !== undefined })
 
-  let sweeping: Promise<void> = Promise.resolve()
-  let stopped = false
   const timer = new AbortController()
   const sweepForEver = async (): Promise<void> => {
-    while (!stopped) {
+    while (!timer.signal.aborted) {
       await sweep(app).catch((error: unknown) => log.error('sweeping', { error }))
       await sleep(SWEEP_MS, undefined, { signal: timer.signal }).catch(() => undefined)
     }
   }
-  sweeping = sweepForEver()
+  const sweeping = sweepForEver()
   return {
     app,
     address: { host: config.listen.host, port },
     async stop() {
-      stopped = true
       timer.abort()
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       if ('closeIdleConnections' in server) server.closeIdleConnections()
@@ -145,7 +143,7 @@ export async function serve(config: AppConfig, log: Log): Promise<Serving> {
       await Promise.all([closed, sweeping])
       cut.abort()
       await cutOff
-      await close()
+      await built.close()
       log.info('stopped')
     },
   }
