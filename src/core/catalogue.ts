@@ -68,16 +68,14 @@ interface Release {
   readonly version: string
   /** Kubernetes minors it is meant for. */
   readonly kubernetes: readonly string[]
-  /** Cilium: the Gateway API version that its release was tested with. */
-  readonly gatewayApi?: string
 }
 
 /** Newest first. Sources: the charts of these versions, and the pairs that Kubespray v2.30 to master ship. */
 export const CNI_RELEASES: Readonly<Record<'cilium' | 'flannel' | 'calico', readonly Release[]>> = {
   cilium: [
-    { version: '1.20.0', kubernetes: ['1.36', '1.35', '1.34'], gatewayApi: '1.5.1' },
-    { version: '1.19.3', kubernetes: ['1.35', '1.34', '1.33'], gatewayApi: '1.4.1' },
-    { version: '1.18.6', kubernetes: ['1.34', '1.33', '1.32'], gatewayApi: '1.3.0' },
+    { version: '1.20.0', kubernetes: ['1.36', '1.35', '1.34'] },
+    { version: '1.19.3', kubernetes: ['1.35', '1.34', '1.33'] },
+    { version: '1.18.6', kubernetes: ['1.34', '1.33', '1.32'] },
   ],
   flannel: [
     { version: '0.28.9', kubernetes: ['1.36', '1.35'] },
@@ -100,11 +98,6 @@ export function cniRelease(kind: CniKind, asked: string | undefined, kubernetes:
   const releases = CNI_RELEASES[kind]
   if (asked !== undefined) return releases.find(({ version }) => version === asked || minorOf(version) === asked)
   return releases.find((release) => release.kubernetes.includes(minorOf(kubernetes)))
-}
-
-/** Gateway API CRDs that the Cilium version was tested with, e.g. `1.5.1`. */
-export function gatewayApiFor(cilium: string): string | undefined {
-  return CNI_RELEASES.cilium.find(({ version }) => version === cilium)?.gatewayApi
 }
 
 /** GitOps engines: one version each. Argo CD's comes in chart argo-cd 10.1.1. */

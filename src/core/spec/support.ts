@@ -162,6 +162,7 @@ function implied(draft: Draft): readonly FileProblem[] {
           `SOPS with ${spec.gitops.engine} is not yet supported`,
           'Use `engine: flux`, which decrypts by itself, or leave `sops` off.',
         ],
+        'key',
       ),
     )
   return problems

@@ -2,6 +2,7 @@ import type { FileProblem } from '../../problem.ts'
 import type { ExistingHost, Machine, VirtualMachine } from '../cluster-spec.ts'
 import { type Check, type Draft, problemAt } from '../draft.ts'
 import { didYouMean } from '../edit-distance.ts'
+import { valueAt } from '../schema-problem.ts'
 import type { Path } from '../source-text.ts'
 
 /** kubeadm refuses less: its preflight checks NumCPU (2) and Mem (1700 MB) on control planes. */
@@ -29,7 +30,8 @@ export const machines: Check = (draft) => [
 function virtual(draft: Draft, machine: VirtualMachine): readonly FileProblem[] {
   const path = draft.placeOf(machine)
   const problems: FileProblem[] = []
-  const known = Object.keys(draft.spec.providers)
+  // As written: a provider may be left out of the spec because something in it is broken.
+  const known = Object.keys(valueAt(draft.source.value, ['spec', 'providers']) ?? {})
   if (!known.includes(machine.provider)) {
     const meant = didYouMean(machine.provider, known)
     problems.push(
@@ -167,6 +169,7 @@ function providers(draft: Draft): readonly FileProblem[] {
           `provider "${name}" has ${both ? 'both an image and a template' : 'neither an image nor a template'}`,
           both ? 'Keep one of the two.' : 'Add `image: debian-13`, or `template` with the id of a VM template.',
         ],
+        both ? 'value' : 'key',
       ),
     ]
   })

@@ -186,7 +186,7 @@ const dcgm = component('GPU metrics with DCGM, and a dashboard where `monitoring
 const monitoring = component('Prometheus, Alertmanager and Grafana.', {
   retention: duration.default('360h').describe('How long metrics are kept.'),
   storage: z
-    .strictObject({ class: storageClass.optional(), size: volumeSize })
+    .strictObject({ class: storageClass.optional(), size: volumeSize.describe('Its size.') })
     .optional()
     .describe('Volume for metrics; none when left out.'),
   host: hostName.optional().describe("Grafana's host name."),
@@ -214,8 +214,14 @@ const jupyterhub = component('JupyterHub with a choice of profiles.', {
     .max(50)
     .default([])
     .describe('What people choose from.'),
-  home: z.strictObject({ class: storageClass, size: volumeSize }).optional().describe('Volume that each person keeps.'),
-  scratch: z.strictObject({ class: storageClass, size: volumeSize }).optional().describe('Fast volume of a session.'),
+  home: z
+    .strictObject({ class: storageClass, size: volumeSize.describe('Its size.') })
+    .optional()
+    .describe('Volume that each person keeps.'),
+  scratch: z
+    .strictObject({ class: storageClass, size: volumeSize.describe('Its size.') })
+    .optional()
+    .describe('Fast volume of a session.'),
   cullAfter: duration.default('1h').describe('Stop servers idle for this long.'),
   auth: z.enum(['dummy', 'ldap', 'oauth']).describe('`dummy` lets anybody in with one password: only in a closed lab.'),
   authSecret: secretName.optional().describe('Secret with the settings of the authenticator.'),
@@ -224,7 +230,7 @@ const jupyterhub = component('JupyterHub with a choice of profiles.', {
 const database = {
   namespace: dnsLabel.optional().describe('Namespace; named like the component when left out.'),
   storage: z
-    .strictObject({ class: storageClass.optional(), size: volumeSize })
+    .strictObject({ class: storageClass.optional(), size: volumeSize.describe('Its size.') })
     .optional()
     .describe('Volume; none: data is lost with the pod.'),
   host: hostName.optional().describe('DNS name under which it is reached.'),
