@@ -47,7 +47,7 @@ const MAX_LINKS = 40
  */
 export const REDIRECT_MARK = '\u0001'
 /** Names that the shell itself answers to, wherever PATH points. */
-const SHELL_WORDS: ReadonlySet<string> = new Set(['trap', 'umask', 'ulimit', 'times', 'jobs', 'disown'])
+const SHELL_WORDS: ReadonlySet<string> = new Set(['trap', 'umask', 'ulimit', 'times', 'jobs', 'disown', 'run-program'])
 
 export class DiskError extends Error {
   readonly code: FileError
@@ -108,6 +108,13 @@ export class Disk {
     file.data = bytesOf(content)
     this.dir(posix.dirname(path)).children.set(posix.basename(path), file)
     return file
+  }
+
+  /** An installed program. The shell knows its own only under /usr/bin, so elsewhere a script leads there. */
+  program(path: string): void {
+    const name = posix.basename(path)
+    const here = posix.dirname(path) === '/usr/bin'
+    this.put(path, here ? '' : `/usr/bin/run-program ${name} "$@"\n`, 0o755)
   }
 
   link(path: string, target: string): void {

@@ -45,8 +45,8 @@ export function firstFiles(host: SimHost): void {
   disk.dir('/root').mode = 0o700
   disk.dir('/tmp').mode = 0o1777
   disk.dir('/var/tmp').mode = 0o1777
-  for (const path of basePrograms()) disk.put(path, '', 0o755)
-  for (const name of host.packages.keys()) for (const path of programsOf(name)) disk.put(path, '', 0o755)
+  for (const path of basePrograms()) disk.program(path)
+  for (const name of host.packages.keys()) for (const path of programsOf(name)) disk.program(path)
   disk.put('/etc/os-release', spec.os.osRelease)
   disk.put('/usr/lib/os-release', spec.os.osRelease)
   disk.put('/etc/debian_version', spec.os.id === 'debian' ? `${spec.os.version}.12\n` : `${spec.os.codename}/sid\n`)

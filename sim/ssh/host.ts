@@ -111,6 +111,7 @@ export class SimHost {
   /** Asks the power switch for a reboot or an end; set by the machine room. */
   power: { reboot(): void; off(): void } = { reboot: () => undefined, off: () => undefined }
   #pid = 300
+  #powerLost = new AbortController()
 
   constructor(spec: HostSpec, world: HostWorld) {
     this.spec = spec
@@ -129,6 +130,11 @@ export class SimHost {
     return this.world.clock
   }
 
+  /** Aborted when the power goes away: everything that runs ends with it. */
+  get powerSignal(): AbortSignal {
+    return this.#powerLost.signal
+  }
+
   nextPid(): number {
     this.#pid += 1
     return this.#pid
@@ -139,6 +145,7 @@ export class SimHost {
     const { random } = this.world
     this.bootId = [8, 4, 4, 4, 12].map((length) => hex(random, length)).join('-')
     this.bootedAt = this.clock.now()
+    this.#powerLost = new AbortController()
     this.modules.clear()
     this.links.clear()
     this.aptLock = undefined
@@ -156,6 +163,7 @@ export class SimHost {
   }
 
   stopped(): void {
+    this.#powerLost.abort()
     for (const at of this.units.values()) if (at.active) this.stopUnit(at)
   }
 
@@ -270,7 +278,13 @@ export class SimHost {
       at.mainPid = 0
       return
     }
-    if (this.node !== undefined) this.node.cluster.kubelet(this.node.nodeName, 'running')
+    if (this.node === undefined) return
+    const installed = this.packages.get('kubelet')?.version.split('-')[0]
+    if (installed !== undefined && this.node.kubeletVersion !== `v${installed}`) {
+      this.node.kubeletVersion = `v${installed}`
+      this.node.cluster.kubeletVersion(this.node.nodeName, this.node.kubeletVersion)
+    }
+    this.node.cluster.kubelet(this.node.nodeName, 'running')
   }
 
   kubeletHealthy(): boolean {

@@ -169,8 +169,8 @@ export async function simHosts(options: SimHostsOptions): Promise<SimHosts> {
         showHostKey(made)
       }
       host.booted()
-      const server = await sshServer(host, made.hostKey.private, ({ command, login }) => {
-        if (records.length < MAX_COMMANDS) records.push({ host: spec.name, user: login.name, command })
+      const server = await sshServer(host, made.hostKey.private, ({ command, user }) => {
+        if (records.length < MAX_COMMANDS) records.push({ host: spec.name, user, command })
       })
       if (made.cycle !== cycle) {
         await server.close()

@@ -1,4 +1,5 @@
-import type { TransformPlugin } from 'just-bash'
+import type { ScriptNode, TransformPlugin } from 'just-bash'
+import { serialize } from 'just-bash'
 import { REDIRECT_MARK } from './disk.ts'
 
 const OUTPUT = new Set(['>', '>>', '>|', '&>', '&>>'])
@@ -60,7 +61,8 @@ function mentions(value: unknown, name: string): boolean {
 
 /**
  * Makes up for what the shell lacks: targets of output redirections are marked (see {@link REDIRECT_MARK}), `exec` of
- * a program ends the script, and a `umask` set in a subshell ends with it.
+ * a program ends the script, a `umask` set in a subshell ends with it, and what is put into the background runs in a
+ * shell of its own.
  */
 function complete(tree: unknown): unknown {
   return rewrite(tree, (node) => {
@@ -77,6 +79,12 @@ function complete(tree: unknown): unknown {
         redirections: [],
         body: [statement({ ...node, name: program, args }), statement(command('exit', [status]))],
       }
+    }
+    if (node.type === 'Statement' && node['background'] === true) {
+      const front = { ...node, background: false } as unknown as ScriptNode['statements'][number]
+      const text = serialize({ type: 'Script', statements: [front] })
+      const quoted: Node = { type: 'Word', parts: [{ type: 'SingleQuoted', value: text }] }
+      return statement(command('disown', [literal('--start'), quoted]))
     }
     if (node.type === 'Subshell' && mentions(node['body'], 'umask')) {
       return {

@@ -21,7 +21,7 @@ export interface SshServer {
 
 export interface Executed {
   readonly command: string
-  readonly login: string
+  readonly user: string
 }
 
 /** The SSH server of one host: public keys of its own authorized_keys, and commands run by its own shell. */
@@ -134,7 +134,7 @@ function serveSession(
       host.power.reboot()
       return
     }
-    executed({ command, login: login.name })
+    executed({ command, user: login.name })
     const free = host.disk.freeBytes
     const full = faults.strikes('diskFull', text)
     if (full) host.disk.freeBytes = 0

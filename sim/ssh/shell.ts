@@ -1,3 +1,4 @@
+import { posix } from 'node:path'
 import { Bash, defineCommand, latin1FromBytes, parse, serialize } from 'just-bash'
 import type { CommandNode, ResolvedCommandContext, ScriptNode, StatementNode } from 'just-bash'
 import type { FileError } from './disk.ts'
@@ -29,7 +30,7 @@ export interface RunResult extends Answer {
 export async function runScript(host: SimHost, run: Run): Promise<RunResult> {
   const files = new DiskView(host.disk, run.login.uid, run.login.gid)
   const stop = new AbortController()
-  const signal = run.signal === undefined ? stop.signal : AbortSignal.any([run.signal, stop.signal])
+  const signal = AbortSignal.any([host.powerSignal, stop.signal, ...(run.signal === undefined ? [] : [run.signal])])
   let killedBy: string | undefined
   const shell: ShellState = {
     pid: host.nextPid(),
@@ -110,7 +111,7 @@ export async function runScript(host: SimHost, run: Run): Promise<RunResult> {
   if (result === 'aborted') return { stdout: '', stderr: '', exit: 130, killedBy: killedBy ?? 'TERM' }
   const answer: Answer = {
     stdout: result.stdout,
-    stderr: asBashSays(result.stderr, name, run.script, files),
+    stderr: asBashSays(result.stderr, name, run.script, files, cwd),
     exit: result.exitCode,
     ...kindOf(result),
   }
@@ -148,7 +149,13 @@ const WORDS: Partial<Record<FileError, string>> = {
  * Puts messages right: why the target of a redirection could not be opened, and the line of a command that was not
  * found, which the shell here leaves out and which is known for a script of one line.
  */
-function asBashSays(stderr: string, name: string | undefined, script: string, { refused }: DiskView): string {
+function asBashSays(
+  stderr: string,
+  name: string | undefined,
+  script: string,
+  { refused, disk }: DiskView,
+  cwd: string,
+): string {
   const line = script.trimEnd().includes('\n') ? '' : `line 1: `
   return stderr
     .replaceAll(REDIRECT_MARK, '')
@@ -156,6 +163,12 @@ function asBashSays(stderr: string, name: string | undefined, script: string, { 
       const [, code] = [...refused].find(([path]) => path === target || path.endsWith(`/${target}`)) ?? []
       return code === undefined ? whole : `${name ?? 'bash'}: ${line}${target}: ${WORDS[code] ?? 'Is a directory'}`
     })
+    .replaceAll(/^(bash|\w+): (?:cannot \w+ )?'?([^\s':]+)'?: No such file or directory$/gm, (whole, _, path: string) =>
+      disk.find(posix.resolve(cwd, path)) === undefined
+        ? whole
+        : whole.replace('No such file or directory', 'Permission denied'),
+    )
+    .replaceAll(/^bash: execution aborted\n/gm, '')
     .replaceAll(/^bash: (?=\S+: command not found$)/gm, `${name ?? 'bash'}: ${line}`)
 }
 

@@ -332,7 +332,7 @@ function setUp(host: SimHost, offered: Offered, auto: boolean): string {
   }
   host.packages.set(offered.name, now)
   host.disk.freeBytes -= offered.installedKb * 1024
-  for (const path of offered.programs) host.disk.put(path, '', 0o755)
+  for (const path of offered.programs) host.disk.program(path)
   for (const name of offered.units) {
     const exec = name === 'kubelet.service' ? '/usr/bin/kubelet' : undefined
     const at = host.addUnit(name, true, exec)

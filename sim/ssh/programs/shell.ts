@@ -189,6 +189,17 @@ const umask: Program = (call) => {
   return out()
 }
 
+/**
+ * `--start` stands for `&` (see `completeScript`): the job runs in a shell of its own, without this one's functions,
+ * and nobody waits for it or sees what it says.
+ */
+const disown: Program = (call) => {
+  const [verb, script] = call.argv
+  if (verb === '--start' && script !== undefined)
+    void call.run({ script, stdin: '', signal: call.host.powerSignal }).catch(() => undefined)
+  return out()
+}
+
 const xargs: Program = async (call) => {
   const { flags, values, rest } = splitOwnSwitches(
     call.argv.flatMap((word) => (/^-[nIPLd]./.test(word) ? [word.slice(0, 2), word.slice(2)] : [word])),
@@ -233,7 +244,7 @@ export const shellPrograms: Readonly<Record<string, Program>> = {
   umask,
   ulimit: () => out('unlimited\n'),
   jobs: () => out(),
-  disown: () => out(),
+  disown,
   xargs,
   logger: () => out(),
   sync: () => out(),
