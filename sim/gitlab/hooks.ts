@@ -8,16 +8,16 @@ import { pageOf } from './page.ts'
 import { notFound } from './refusal.ts'
 import { instant, type GitlabWorld, type Hook } from './world.ts'
 
-const NewHook = z.object({
-  url: z.url(),
+const ChangedHook = z.object({
+  url: z.url().optional(),
   token: z.string().optional(),
   signing_token: z.string().optional(),
-  push_events: Flag.default(true),
-  merge_requests_events: Flag.default(false),
-  note_events: Flag.default(false),
-  enable_ssl_verification: Flag.default(true),
+  push_events: Flag.optional(),
+  merge_requests_events: Flag.optional(),
+  note_events: Flag.optional(),
+  enable_ssl_verification: Flag.optional(),
 })
-const ChangedHook = NewHook.partial()
+const NewHook = ChangedHook.extend({ url: z.url() })
 
 function hookJson(hook: Hook) {
   return {
@@ -82,9 +82,9 @@ export function hookRoutes(world: GitlabWorld): Hono {
         token: request.token ?? '',
         signingToken: request.signing_token,
         events: {
-          push: request.push_events,
-          mergeRequests: request.merge_requests_events,
-          notes: request.note_events,
+          push: request.push_events ?? true,
+          mergeRequests: request.merge_requests_events ?? false,
+          notes: request.note_events ?? false,
         },
       })
       world.hooks.push(hook)
