@@ -159,7 +159,7 @@ function implied(draft: Draft): readonly FileProblem[] {
         ['spec', 'gitops', 'secrets', 'sops'],
         [
           'spec.not-yet-supported',
-          `SOPS with ${spec.gitops.engine} is not yet supported`,
+          `sops with ${spec.gitops.engine} is not yet supported`,
           'Use `engine: flux`, which decrypts by itself, or leave `sops` off.',
         ],
         'key',

@@ -31,11 +31,9 @@ test('every path that a row names is in the schema', () => {
 })
 
 test('planned and run are yes or not yet, and nothing runs that is not planned', () => {
-  for (const { id, planned, run } of rows) {
-    expect(['yes', 'not yet'], id).toContain(planned)
-    expect(['yes', 'not yet'], id).toContain(run)
-    if (run === 'yes') expect(planned, id).toBe('yes')
-  }
+  const words = new Set(['yes', 'not yet'])
+  expect(rows.filter(({ planned, run }) => !words.has(planned) || !words.has(run))).toEqual([])
+  expect(rows.filter(({ planned, run }) => run === 'yes' && planned !== 'yes')).toEqual([])
 })
 
 const source = join(ROOT, '../shared/reference-setups.md')

@@ -55,7 +55,7 @@ test.each([
   ['CRI-O', ['version: 1.36', 'version: 1.36\n    runtime: crio'], 'runtime "crio"'],
   ['Calico', ['kind: flannel', 'kind: calico'], 'kind "calico"'],
   ['an address kept by kube-vip', ['  network:', '  endpoint: { address: 10.4.0.10 }\n  network:'], 'kept by kube-vip'],
-  ['SOPS with Fleet', ['engine: flux', 'engine: fleet, secrets: { sops: true }'], 'SOPS with fleet'],
+  ['SOPS with Fleet', ['engine: flux', 'engine: fleet, secrets: { sops: true }'], 'sops with fleet'],
   ['flow metrics', ['kind: flannel', 'kind: cilium, hubble: { metrics: [dns] }'], 'metrics in network.cni.hubble'],
 ] as const)('%s is refused by name', (_name, change, what) => {
   const { problems } = parse(home(change))
