@@ -4,7 +4,7 @@ import type { PlanDraft } from './draft.ts'
 import type { Leaving, Situation } from './situation.ts'
 
 /** Longest that a drain may take; pods with a long goodbye get theirs, a stuck one stops the plan. */
-export const DRAIN_TIMEOUT_S = 600
+const DRAIN_TIMEOUT_S = 600
 
 /** Nodes whose VM is gone have to leave the cluster before the machine is made anew. */
 export function planRebuilds({ spec, machines }: Situation, draft: PlanDraft): void {

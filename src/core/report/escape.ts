@@ -1,17 +1,22 @@
 /**
  * Text of others made harmless for Markdown comments on GitHub and GitLab: names from repositories, messages of hosts
  * and controllers. What comes out reads the same and does nothing: no markup, no mention, no reference, no hidden or
- * turned-around characters.
+ * turned-around characters. Only what stands between two backticks is shown as code, in which nothing else is alive.
  */
 export function plainText(text: string, limit = MAX_TEXT): string {
-  return shorten(visible(text).replace(/\s+/gu, ' ').trim(), limit)
+  const line = shorten(visible(text).replace(/\s+/gu, ' ').trim(), limit)
+  const parts = line.split(/`([^`]+)`/)
+  return parts.map((part, at) => (at % 2 === 1 ? inlineCode(part) : inert(part, at === 0))).join('')
+}
+
+function inert(text: string, atStart: boolean): string {
+  const escaped = text
     .replace(/[&<>]/g, (character) => HTML[character] ?? character)
     .replace(/[\\`*_[\]|~$]/g, '\\$&')
-    .replace(/^[-+=#]/, '\\$&')
-    .replace(/^(\d+)([.)])/, '$1\\$2')
     .replace(/&amp;(?=\d)|[@#!%](?=[\w"])/g, `$&${JOINER}`)
     .replace(/:\/\//g, `:${JOINER}//`)
     .replace(/\bwww\./gi, (www) => `${www.slice(0, -1)}${JOINER}.`)
+  return atStart ? escaped.replace(/^[-+=#]/, '\\$&').replace(/^(\d+)([.)])(?=\s|$)/, '$1\\$2') : escaped
 }
 
 /** Unseen and without width: keeps `@name`, `#12` and addresses from becoming mentions, references and links. */

@@ -9,7 +9,6 @@ import { fenced, inlineCode, plainText } from './escape.ts'
 import { fit, folded } from './fit.ts'
 import { count, headline, impactWord, isDisruptive, type PlanView } from './plan-summary.ts'
 import { problemList } from './problem.ts'
-import { stepWords } from './step-words.ts'
 
 /** What a reader has to do for the plan to run, decided by policy and shown as the `Next:` line. */
 export type Next =
@@ -194,7 +193,7 @@ function clusterRow(planned: PlanView['steps']): readonly string[] {
   if (shared.length === 0) return []
   const impact = shared.reduce<Impact>((gravest, step) => worse(gravest, step.impact), 'nothing')
   return [
-    `| the cluster | ${plainText(shared.map(({ summary }) => summary).join('; '), MAX_CLUSTER_TEXT)} | ${impactWord('changes', impact)} |`,
+    `| the cluster | ${plainText(shared.map(({ summary }) => summary).join('; '), MAX_CLUSTER_TEXT)} | ${impact === 'nothing' ? '' : impactWord('changes', impact)} |`,
   ]
 }
 
@@ -207,8 +206,8 @@ function steps(plan: PlanView): string {
   if (plan.steps.length === 0) return ''
   const { widest } = estimate(plan)
   const lines = plan.steps.map(({ id, summary, impact }) => {
-    const { target } = stepWords(id)
-    const kind = id.slice(0, id.length - target.length - 1)
+    const slash = id.indexOf('/')
+    const [kind, target] = [id.slice(0, slash), id.slice(slash + 1)]
     return `1. ${inlineCode(kind)} ${inlineCode(target)}: ${plainText(summary)}${isDisruptive(impact) ? ` (${impactWord('changes', impact)})` : ''}`
   })
   return folded(`${count(plan.steps.length, 'step')}${widest > 1 ? `, up to ${widest} at once` : ''}`, lines.join('\n'))

@@ -38,7 +38,7 @@ export interface RunReport {
 
 /** A runner polls every few seconds; after this it is named as the reason why nothing moves. */
 const RUNNER_GONE_MS = 60_000
-/** Finished steps shown without unfolding, newest last. */
+/** Machines and things shown with what they have behind them, the newest last. */
 const RECENT = 6
 
 /** The run comment, edited in place: where each cluster's run stands, and what to do next when it does not move. */
@@ -66,11 +66,11 @@ export function runTitle(run: Pick<ClusterRunReport, 'job' | 'steps' | 'runnerSe
         ? `stopping, ${done(job.progress)}`
         : `running, ${done(job.progress)}${timeLeft(run, job.progress)}`
     case 'stopped':
-      return `stopped, ${done(job.progress)} stand`
+      return `stopped after ${done(job.progress)}`
     case 'succeeded':
       return `done, ${count(job.progress.total, 'step')}${took(job.progress)}`
     case 'cancelled':
-      return `cancelled, ${done(job.progress)} stand`
+      return `cancelled after ${done(job.progress)}`
     case 'superseded':
       return 'replaced by a newer plan'
     default:
@@ -100,7 +100,7 @@ function section(run: ClusterRunReport, now: number, full: boolean): string {
       break
     case 'cancelled':
       parts.push(
-        `${plainText(job.by)} asked for it. What was done stands; nothing is left half done.`,
+        `${plainText(job.by)} asked for it. What was done stands.`,
         '**Next:** comment `/slipway apply` to go on from there.',
         everything(job.progress, full),
       )
@@ -129,15 +129,31 @@ function silence({ runners, runnerSeen }: Pick<ClusterRunReport, 'runners' | 'ru
   return now - Date.parse(runnerSeen) > RUNNER_GONE_MS ? `: no runner seen since ${clock(runnerSeen, now)}` : ''
 }
 
-function progressLines({ done: finished, running }: Progress, now: number): string {
+function progressLines(progress: Progress, now: number): string {
   return [
-    ...finished.slice(-RECENT).map(doneLine),
-    ...running.map(({ step, since, text }) => {
+    ...doneByTarget(progress).slice(-RECENT),
+    ...progress.running.map(({ step, since, text }) => {
       const { target, doing } = stepWords(step)
       const said = text === undefined ? '' : `: ${plainText(text)}`
       return `◐ ${inlineCode(target)} ${doing}${said} (${age(now - Date.parse(since))})`
     }),
   ].join('<br>\n')
+}
+
+/** `✔ w-2 created, switched on, booted in 41 s`: one line per machine or thing, the one that moved last at the end. */
+function doneByTarget({ done: finished }: Progress): readonly string[] {
+  const targets = new Map<string, { readonly words: string[]; tookMs: number }>()
+  for (const { step, outcome, tookMs } of finished) {
+    const { target, done: word } = stepWords(step)
+    const line = targets.get(target) ?? { words: [], tookMs: 0 }
+    targets.delete(target)
+    line.words.push(word)
+    if (outcome === 'applied') line.tookMs += tookMs
+    targets.set(target, line)
+  }
+  return [...targets].map(([target, { words, tookMs }]) => {
+    return `✔ ${inlineCode(target)} ${words.join(', ')}${tookMs === 0 ? ', was so already' : ` in ${age(tookMs)}`}`
+  })
 }
 
 function doneLine({ step, outcome, tookMs }: Progress['done'][number]): string {
@@ -169,7 +185,7 @@ function stopped({ steps }: ClusterRunReport, problem: ProblemFields, progress: 
   const first = failures.find(({ problem: { remedy } }) => remedy !== undefined)?.problem.remedy
   return [
     ...lines,
-    `${standing === 0 ? 'Nothing was done before it.' : `The other ${count(standing, 'step')} ${standing === 1 ? 'stands' : 'stand'}; no other step was left half done.`}${remaining}`,
+    `${standing === 0 ? 'Nothing was done before it' : `The other ${count(standing, 'step')} ${standing === 1 ? 'stands' : 'stand'}`}.${remaining}`,
     `**Next:** ${first === undefined ? '' : `${plainText(first)} Then comment `}${first === undefined ? 'comment ' : ''}\`/slipway apply\` to go on where it stopped, or merge a pull that takes the change back.`,
   ]
 }

@@ -14,7 +14,7 @@ const WORDS: { readonly [K in StepKind]: readonly [doing: string, done: string] 
   'remove-node': ['leaving the cluster', 'left the cluster'],
   'label-node': ['getting labels and taints', 'labels and taints set'],
   'apply-component': ['being installed', 'installed'],
-  'register-deploy-key': ['deploy key being registered', 'deploy key registered, read-only'],
+  'register-deploy-key': ['getting its deploy key', 'read-only deploy key registered'],
   'install-engine': ['being installed', 'installed'],
   'point-engine': ['being pointed at the repository', 'follows the repository'],
   'await-cluster': ['waiting for everything to be ready', 'everything ready'],
@@ -25,6 +25,10 @@ export function stepWords(id: StepId): { readonly target: string; readonly doing
   const slash = id.indexOf('/')
   const kind = slash < 0 ? id : id.slice(0, slash)
   const target = slash < 0 ? '' : id.slice(slash + 1)
+  if (kind === 'fetch-image') {
+    const [, node = '', , ...file] = target.split(':')
+    return { target: file.join(':'), doing: `being downloaded to ${node}`, done: `downloaded to ${node}` }
+  }
   const [doing, done] = Object.hasOwn(WORDS, kind) ? WORDS[kind as StepKind] : [kind, `${kind} done`]
   return { target, doing, done }
 }

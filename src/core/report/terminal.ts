@@ -2,7 +2,6 @@ import { estimate, roughly } from '../estimate.ts'
 import type { FileProblem, ProblemFields } from '../problem.ts'
 import { visible } from './escape.ts'
 import { count, headline, impactWord, type PlanView } from './plan-summary.ts'
-import { stepWords } from './step-words.ts'
 
 /** A plan as plain text, one line per machine, columns aligned; with every step when `steps` is asked for. */
 export function terminalPlan(plan: PlanView, options: { readonly steps: boolean }): string {
@@ -26,11 +25,11 @@ export function terminalPlan(plan: PlanView, options: { readonly steps: boolean 
     lines.push(
       ...columns(
         plan.steps.map(({ id, summary }, at) => {
-          const { target } = stepWords(id)
+          const slash = id.indexOf('/')
           return [
             String(at + 1).padStart(String(plan.steps.length).length),
-            id.slice(0, id.length - target.length - 1),
-            target,
+            id.slice(0, slash),
+            id.slice(slash + 1),
             visible(summary),
           ]
         }),
