@@ -6,6 +6,10 @@ import { join } from 'node:path'
 /** Longest answer of one `git` command that is kept in memory. */
 const MAX_OUTPUT_BYTES = 256 * 1024 * 1024
 
+/** Answers about objects kept per repository; objects never change, so these stay true. */
+const MAX_REMEMBERED = 2_000
+const WHOLE_ID = /^[0-9a-f]{40}$/
+
 export const NO_COMMIT = '0'.repeat(40)
 
 export interface Signature {
@@ -107,9 +111,23 @@ async function runGit(
 /** A bare repository on disk, read and written through the system's `git`. */
 export class GitRepository {
   readonly directory: string
+  readonly #remembered = new Map<string, Promise<unknown>>()
 
   constructor(directory: string) {
     this.directory = directory
+  }
+
+  /** Asks once; only for questions whose answer follows from the ids in the key. */
+  #remember<Answer>(key: string, ask: () => Promise<Answer>): Promise<Answer> {
+    const known = this.#remembered.get(key)
+    // A key starts with the name of one method, so the answer is of that method's type.
+    if (known !== undefined) return known as Promise<Answer>
+    const asked = ask()
+    this.#remembered.set(key, asked)
+    asked.catch(() => this.#remembered.delete(key))
+    const [oldest] = this.#remembered.keys()
+    if (this.#remembered.size > MAX_REMEMBERED && oldest !== undefined) this.#remembered.delete(oldest)
+    return asked
   }
 
   /** @param hiddenRefs - Refs that clients may fetch and never push, e.g. `refs/pull`. */
@@ -140,7 +158,8 @@ export class GitRepository {
   /** Commit that a branch, tag, full ref or (abbreviated) id names. */
   async resolve(revision: string): Promise<string | undefined> {
     if (revision === '' || revision.startsWith('-')) return undefined
-    for (const name of [`refs/heads/${revision}`, `refs/tags/${revision}`, revision]) {
+    const names = [`refs/heads/${revision}`, `refs/tags/${revision}`, revision]
+    for (const name of WHOLE_ID.test(revision) ? [revision] : names) {
       try {
         return (await this.#text(['rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`])).trim()
       } catch (error) {
@@ -210,10 +229,12 @@ export class GitRepository {
     return commits
   }
 
-  async commit(sha: string): Promise<CommitObject> {
-    const [commit] = await this.commits([sha])
-    if (commit === undefined) throw new Error(`no commit ${sha}`)
-    return commit
+  commit(sha: string): Promise<CommitObject> {
+    return this.#remember(`commit ${sha}`, async () => {
+      const [commit] = await this.commits([sha])
+      if (commit === undefined) throw new Error(`no commit ${sha}`)
+      return commit
+    })
   }
 
   /** Commit ids of a range or revision, newest first. */
@@ -246,14 +267,16 @@ export class GitRepository {
     }
   }
 
-  /** Tree of the two commits merged, or `undefined` where they conflict. */
-  async mergedTree(one: string, other: string): Promise<string | undefined> {
-    try {
-      return (await this.#text(['merge-tree', '--write-tree', one, other])).split('\n')[0]
-    } catch (error) {
-      if (error instanceof GitFailed && error.exit === 1) return undefined
-      throw error
-    }
+  /** Tree of the two commits (whole ids) merged, or `undefined` where they conflict. */
+  mergedTree(one: string, other: string): Promise<string | undefined> {
+    return this.#remember(`mergedTree ${one} ${other}`, async () => {
+      try {
+        return (await this.#text(['merge-tree', '--write-tree', one, other])).split('\n')[0]
+      } catch (error) {
+        if (error instanceof GitFailed && error.exit === 1) return undefined
+        throw error
+      }
+    })
   }
 
   /** @param path - Folder to list, `''` for the root; nothing is returned for a path that is not there. */
@@ -308,8 +331,12 @@ export class GitRepository {
     return (await this.#text(['hash-object', '-w', '-t', 'commit', '--stdin'], { stdin })).trim()
   }
 
-  /** Files changed from one tree or commit to another, with renames found, in path order. */
-  async diff(from: string, to: string): Promise<readonly FileChange[]> {
+  /** Files changed from one tree or commit (whole ids) to another, with renames found, in path order. */
+  diff(from: string, to: string): Promise<readonly FileChange[]> {
+    return this.#remember(`diff ${from} ${to}`, () => this.#diff(from, to))
+  }
+
+  async #diff(from: string, to: string): Promise<readonly FileChange[]> {
     const common = ['diff', '--no-color', '--no-ext-diff', '-M', '--no-abbrev']
     const [raw, numbers, patch] = await Promise.all([
       this.#text([...common, '--raw', '-z', from, to]),
