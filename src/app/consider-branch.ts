@@ -70,7 +70,8 @@ async function considerCluster(
 
   const treeDigest = digest([...tree.files].sort(([a], [b]) => (a < b ? -1 : 1)))
   if (before?.tree === treeDigest) return
-  if (!firstLook) await offerBundle(app, info, head, tree)
+  const wanted = (await app.store.get<ClusterDocument>(key))?.value.wanted
+  if (!firstLook || wanted?.pull !== undefined) await offerBundle(app, info, head, tree)
   await changeDocument<ClusterDocument>(app.store, key, (now) => (now ? { ...now, tree: treeDigest } : undefined))
 }
 

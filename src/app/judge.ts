@@ -97,7 +97,7 @@ function lost(plan: Plan): string {
 }
 
 /** `1h30m` in milliseconds. */
-export function durationMs(text: string): number {
+function durationMs(text: string): number {
   const [, hours = '0', minutes = '0', seconds = '0'] = /^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$/.exec(text) ?? []
   return ((Number(hours) * 60 + Number(minutes)) * 60 + Number(seconds)) * 1_000
 }

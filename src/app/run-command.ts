@@ -1,6 +1,6 @@
 import { mayApply } from '../core/policy.ts'
 import { inlineCode, plainText } from '../core/report/escape.ts'
-import { type Command, readCommands } from './command-text.ts'
+import { type Command, readCommands } from '../core/command.ts'
 import { readPolicy } from './policy.ts'
 import type { Instant } from '../core/facts.ts'
 import type { RepoRef } from '../seams/forge.ts'
