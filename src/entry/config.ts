@@ -14,6 +14,8 @@ export interface AppConfig {
     readonly url: string
     readonly token: string
     readonly webhookSecrets: readonly string[]
+    /** Of instances that sign their webhooks: `whsec_…`. */
+    readonly signingTokens: readonly string[]
     readonly knownHosts?: readonly string[]
   }
   /** Ed25519, PKCS#8. */
@@ -23,6 +25,9 @@ export interface AppConfig {
   readonly listen: { readonly host: string; readonly port: number }
   readonly tls?: { readonly certificate: string; readonly key: string }
 }
+
+/** What a GitLab webhook signing token starts with; anything else is a plain secret token. */
+const SIGNING = 'whsec_'
 
 const text = z.string().trim().min(1, 'is empty')
 const webUrl = z.url({ protocol: /^https?$/, error: 'is not an http or https URL' })
@@ -121,6 +126,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   }
 
   const env = parsed.data
+  const gitlabSecrets = both(env.SLIPWAY_GITLAB_WEBHOOK_SECRET, env.SLIPWAY_GITLAB_WEBHOOK_SECRET_PREVIOUS)
   const [, host, port] = /^(.*):(\d+)$/.exec(env.SLIPWAY_LISTEN) ?? []
   return {
     ...(github && {
@@ -136,7 +142,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       gitlab: {
         url: withoutSlash(env.SLIPWAY_GITLAB_URL!),
         token: env.SLIPWAY_GITLAB_TOKEN!,
-        webhookSecrets: both(env.SLIPWAY_GITLAB_WEBHOOK_SECRET, env.SLIPWAY_GITLAB_WEBHOOK_SECRET_PREVIOUS),
+        webhookSecrets: gitlabSecrets.filter((secret) => !secret.startsWith(SIGNING)),
+        signingTokens: gitlabSecrets.filter((secret) => secret.startsWith(SIGNING)),
         ...knownHosts(env.SLIPWAY_GITLAB_KNOWN_HOSTS),
       },
     }),
