@@ -162,8 +162,7 @@ export function problems(kind: ResourceKind, object: KubeObject, live: KubeObjec
       )
   }
   if (
-    Object.entries(annotations).reduce((sum, [key, value]) => sum + key.length + String(value).length, 0) >
-    MAX_ANNOTATION_BYTES
+    Object.entries(annotations).reduce((sum, [key, value]) => sum + key.length + value.length, 0) > MAX_ANNOTATION_BYTES
   )
     refuse('metadata.annotations', `Too long: may not be more than ${MAX_ANNOTATION_BYTES} bytes`, 'FieldValueTooLong')
   causes.push(...(kind.crd === undefined ? builtInProblems(kind, object, live) : violations(kind.schema, object)))
@@ -184,7 +183,7 @@ function builtInProblems(kind: ResourceKind, object: KubeObject, live: KubeObjec
             `data[${key}]`,
             `Invalid value: ${JSON.stringify(key)}: a valid config key must consist of alphanumeric characters, '-', '_' or '.'`,
           )
-        bytes += String(value).length
+        bytes += value.length
       }
       if (bytes > MAX_DATA_BYTES)
         refuse('data', `Too long: may not be more than ${MAX_DATA_BYTES} bytes`, 'FieldValueTooLong')

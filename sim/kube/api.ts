@@ -425,7 +425,7 @@ export class KubeApi {
       throw badRequest(
         `the API version in the data (${object.apiVersion}) does not match the expected API version (${apiVersionOf(kind)}), or kind ${object.kind} is not ${kind.kind}`,
       )
-    object.metadata = isRecord(object.metadata) ? (object.metadata as KubeObject['metadata']) : { name: '' }
+    object.metadata = isRecord(object.metadata) ? object.metadata : { name: '' }
     if (name !== undefined) {
       if ((object.metadata.name ?? '') === '') object.metadata.name = name
       if (object.metadata.name !== name)

@@ -1,4 +1,5 @@
 import { X509Certificate, createHash, createPrivateKey, createPublicKey, randomBytes, webcrypto } from 'node:crypto'
+// oxlint-disable-next-line import/no-unassigned-import
 import '../reflect-metadata.ts'
 import * as x509 from '@peculiar/x509'
 

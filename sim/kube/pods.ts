@@ -229,7 +229,7 @@ export function refusal(pod: unknown, node: KubeObject): string | undefined {
 function termMatches(term: unknown, node: KubeObject, labels: Readonly<Record<string, string>>): boolean {
   const matches = (expression: unknown, value: string | undefined) => {
     const values = list(expression, 'values')
-    switch (text(expression, 'operator')) {
+    switch (text(expression, 'operator') ?? '') {
       case 'In':
         return value !== undefined && values.includes(value)
       case 'NotIn':

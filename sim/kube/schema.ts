@@ -1,4 +1,3 @@
-import type { Fields } from './object.ts'
 import { isRecord } from './object.ts'
 import { definition } from './resource.ts'
 import type { Cause } from './status.ts'
@@ -203,7 +202,7 @@ export function violations(schema: Schema | undefined, value: unknown, path = ''
     for (const name of here.required ?? [])
       if (value[name] === undefined)
         found.push({ reason: 'FieldValueRequired', field: join(path, name), message: 'Required value' })
-    for (const [key, item] of Object.entries(value as Fields))
+    for (const [key, item] of Object.entries(value))
       found.push(...violations(child(here, key, atRoot), item, join(path, key), false))
   }
   return found

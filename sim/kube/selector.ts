@@ -43,7 +43,7 @@ export function matchesSelector(selector: unknown, labels: Labels): boolean {
     list(selector, 'matchExpressions').every((expression) => {
       const value = labels[text(expression, 'key') ?? '']
       const values = list(expression, 'values')
-      switch (text(expression, 'operator')) {
+      switch (text(expression, 'operator') ?? '') {
         case 'In':
           return value !== undefined && values.includes(value)
         case 'NotIn':
@@ -103,7 +103,12 @@ export function fieldSelector(source: string, kind: ResourceKind, labels = ''): 
         )
       return (object: KubeObject) => {
         const found = at(object, ...field.split('.'))
-        const shown = found === undefined ? (field === 'spec.unschedulable' ? 'false' : '') : String(found)
+        const shown =
+          found === undefined
+            ? field === 'spec.unschedulable'
+              ? 'false'
+              : ''
+            : JSON.stringify(found).replaceAll('"', '')
         return (shown === value) === (operator !== '!=')
       }
     })

@@ -200,7 +200,7 @@ class Exchange {
 
   #verb({ name }: Target): string {
     const watching = ['true', '1'].includes(this.#url.searchParams.get('watch') ?? '')
-    switch (this.#request.method) {
+    switch (this.#request.method ?? '') {
       case 'GET':
         return watching && name === '' ? 'watch' : name === '' ? 'list' : 'get'
       case 'POST':
@@ -312,8 +312,8 @@ class Exchange {
       const now = event.type !== 'DELETED' && matches(event.object)
       const before = event.previous !== undefined && matches(event.previous)
       if (!now && !before) return
-      if (faults.strikes('watchDropped', `WATCH ${this.#request.url}`)) return void response.destroy()
-      line(now ? (before ? 'MODIFIED' : 'ADDED') : 'DELETED', inVersion(kind, event.object))
+      if (faults.strikes('watchDropped', `WATCH ${this.#request.url}`)) response.destroy()
+      else line(now ? (before ? 'MODIFIED' : 'ADDED') : 'DELETED', inVersion(kind, event.object))
     }
     if (asked === '' || asked === '0')
       for (const object of api.list(kind, namespace, this.#listOptions()).items)
@@ -398,7 +398,7 @@ class Exchange {
   }
 
   #patchType(): PatchType {
-    const type = (this.#request.headers['content-type'] ?? '').split(';')[0]?.trim()
+    const type = (this.#request.headers['content-type'] ?? '').split(';')[0]?.trim() ?? ''
     switch (type) {
       case 'application/json-patch+json':
         return 'json'

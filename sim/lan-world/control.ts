@@ -52,7 +52,8 @@ async function read(request: IncomingMessage): Promise<ControlCall> {
   return JSON.parse(body) as ControlCall
 }
 
-async function perform({ hosts, kube, lan, setFaults }: LanWorld, call: ControlCall): Promise<unknown> {
+async function perform(world: LanWorld, call: ControlCall): Promise<unknown> {
+  const { hosts, kube, lan } = world
   switch (call.call) {
     case 'overview':
       return {
@@ -80,7 +81,7 @@ async function perform({ hosts, kube, lan, setFaults }: LanWorld, call: ControlC
     case 'start':
       return hosts.start(call.host)
     case 'faults':
-      return setFaults(call.faults)
+      return world.setFaults(call.faults)
     default:
       return call satisfies never
   }

@@ -1,4 +1,8 @@
+import { spawn } from 'node:child_process'
 import { createPrivateKey, sign } from 'node:crypto'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { Gitlab } from '@gitbeaker/rest'
 import { Octokit } from '@octokit/rest'
 import { Probot } from 'probot'
@@ -73,6 +77,28 @@ describe.each([
       return [await forge.createUser('ada'), (await forge.createRepo(LAB, { a: 'a' })).id]
     }
     expect(await told()).toEqual(await told())
+  })
+})
+
+describe.each(['github', 'gitlab'])('sim/%s/main.ts', (kind) => {
+  test('says where it is, plays along, and ends when told to', async () => {
+    const main = fileURLToPath(new URL(`../../sim/${kind}/main.ts`, import.meta.url))
+    const child = spawn(process.execPath, [main, '--seed', '4'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    try {
+      const [line] = (await once(createInterface(child.stdout), 'line')) as [string]
+      const ready = JSON.parse(line) as { ready: boolean; apiUrl: string; controlUrl: string }
+      expect(ready.ready).toBe(true)
+      const forge = await controlledForge(ready.controlUrl)
+      expect(forge).toMatchObject({ kind, apiUrl: ready.apiUrl })
+      await forge.createRepo(LAB, { a: 'a' })
+      expect(await forge.readFile(LAB, 'main', 'a')).toBe('a')
+      await expect(forge.pull(LAB, 7)).rejects.toThrow('acme/lab has no pull 7')
+      child.kill('SIGTERM')
+      const [code] = (await once(child, 'exit')) as [number | null]
+      expect(code).toBe(0)
+    } finally {
+      child.kill('SIGKILL')
+    }
   })
 })
 

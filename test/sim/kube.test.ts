@@ -97,7 +97,7 @@ describe('kubeadm init and join', () => {
     cluster.kubelet('w-1', 'stopped')
     await status('Unknown')
     cluster.kubelet('w-1', 'running')
-    await status('True')
+    await expect(status('True')).resolves.toBe(true)
   })
 })
 
@@ -166,10 +166,18 @@ describe('the API', () => {
     expect(
       await refusal(core.createNamespacedConfigMap({ namespace: 'default', body: { metadata: { name: 'a' } } })),
     ).toEqual([409, 'AlreadyExists', 'configmaps "a" already exists'])
-    await core.replaceNamespacedConfigMap({ namespace: 'default', name: 'a', body: { ...made, data: { x: '2' } } })
+    await core.replaceNamespacedConfigMap({
+      namespace: 'default',
+      name: 'a',
+      body: Object.assign(new k8s.V1ConfigMap(), made, { data: { x: '2' } }),
+    })
     expect(
       await refusal(
-        core.replaceNamespacedConfigMap({ namespace: 'default', name: 'a', body: { ...made, data: { x: '3' } } }),
+        core.replaceNamespacedConfigMap({
+          namespace: 'default',
+          name: 'a',
+          body: Object.assign(new k8s.V1ConfigMap(), made, { data: { x: '3' } }),
+        }),
       ),
     ).toEqual([
       409,
@@ -190,18 +198,18 @@ describe('the API', () => {
     expect((await kubelet.listNode()).items).toHaveLength(1)
     await expect(kubelet.listNamespacedSecret({ namespace: 'kube-system' })).rejects.toMatchObject({ code: 403 })
     const joining = clientConfig(cluster)
-    joining.users = [{ name: 'kubernetes-admin', token: TOKEN } as k8s.User]
+    joining.users = [{ name: 'kubernetes-admin', token: TOKEN }]
     const tokenUser = joining.makeApiClient(k8s.CoreV1Api)
     expect(
       (await tokenUser.readNamespacedConfigMap({ namespace: 'kube-system', name: 'kubeadm-config' })).data,
     ).toBeDefined()
     await expect(tokenUser.listNode()).rejects.toMatchObject({ code: 403 })
-    joining.users = [{ name: 'kubernetes-admin' } as k8s.User]
+    joining.users = [{ name: 'kubernetes-admin' }]
     const anonymous = joining.makeApiClient(k8s.CoreV1Api)
     const info = await anonymous.readNamespacedConfigMap({ namespace: 'kube-public', name: 'cluster-info' })
     expect(Object.keys(info.data ?? {}).sort()).toEqual(['jws-kubeconfig-abcdef', 'kubeconfig'])
     await expect(anonymous.listPodForAllNamespaces()).rejects.toMatchObject({ code: 403 })
-    joining.users = [{ name: 'kubernetes-admin', token: 'abcdef.ffffffffffffffff' } as k8s.User]
+    joining.users = [{ name: 'kubernetes-admin', token: 'abcdef.ffffffffffffffff' }]
     await expect(joining.makeApiClient(k8s.CoreV1Api).listNode()).rejects.toMatchObject({ code: 401 })
   })
 })

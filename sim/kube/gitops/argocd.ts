@@ -96,7 +96,7 @@ class ArgoCd {
     const destination = fields(object, 'spec', 'destination')
     const revision = text(source, 'targetRevision') ?? 'HEAD'
     const compared = { destination, source }
-    if (object.metadata.deletionTimestamp !== undefined) return void this.#cascade(kind, object)
+    if (object.metadata.deletionTimestamp !== undefined) return this.#cascade(kind, object)
     this.#api.settle(kind, object, (draft) => {
       if (draft.metadata.annotations?.[REFRESH] !== undefined) delete draft.metadata.annotations[REFRESH]
     })
@@ -353,7 +353,7 @@ class ArgoCd {
     }
   }
 
-  #cascade(kind: ResourceKind, object: KubeObject): void {
+  #cascade(kind: ResourceKind, object: KubeObject): undefined {
     if (object.metadata.finalizers?.includes(CASCADE) === true) this.#prune(list(object, 'status', 'resources'), [])
     const rest = (object.metadata.finalizers ?? []).filter((finalizer) => finalizer !== CASCADE)
     if (rest.length === 0) this.#api.store.remove(kind, object.metadata.namespace, object.metadata.name)

@@ -121,7 +121,7 @@ class Flux {
     })
   }
 
-  #release(kind: ResourceKind, object: KubeObject): void {
+  #release(kind: ResourceKind, object: KubeObject): undefined {
     const rest = (object.metadata.finalizers ?? []).filter((finalizer) => finalizer !== FINALIZER)
     if (rest.length === 0) this.#api.store.remove(kind, object.metadata.namespace, object.metadata.name)
     else
@@ -131,7 +131,7 @@ class Flux {
   }
 
   async repository(kind: ResourceKind, object: KubeObject): Promise<number | undefined> {
-    if (object.metadata.deletionTimestamp !== undefined) return void this.#release(kind, object)
+    if (object.metadata.deletionTimestamp !== undefined) return this.#release(kind, object)
     this.#claim(kind, object)
     const url = text(object, 'spec', 'url') ?? ''
     const fail = (reason: string, message: string): number => {
@@ -201,7 +201,7 @@ class Flux {
   }
 
   helmRepository(kind: ResourceKind, object: KubeObject): Promise<number | undefined> {
-    if (object.metadata.deletionTimestamp !== undefined) return Promise.resolve(void this.#release(kind, object))
+    if (object.metadata.deletionTimestamp !== undefined) return Promise.resolve(this.#release(kind, object))
     // An OCI repository has no index to fetch and no status.
     if (text(object, 'spec', 'type') === 'oci') return Promise.resolve(undefined)
     const revision = `sha256:${digest(object['spec'])}`
@@ -227,7 +227,7 @@ class Flux {
   async kustomization(kind: ResourceKind, object: KubeObject): Promise<number | undefined> {
     if (object.metadata.deletionTimestamp !== undefined) {
       if (at(object, 'spec', 'prune') === true) this.#prune(inventoryOf(object), [])
-      return void this.#release(kind, object)
+      return this.#release(kind, object)
     }
     this.#claim(kind, object)
     const fail = (reason: string, message: string, progress?: string): number => {
@@ -331,18 +331,21 @@ class Flux {
   /** Applies definitions and namespaces, then the rest after a dry run of all of it. */
   async #applyAll(objects: readonly KubeObject[], timeoutMs: number): Promise<string | undefined> {
     const foundation = objects.filter(isFoundation)
-    const rest = objects.filter((object) => !isFoundation(object))
-    for (const stage of [foundation, rest]) {
-      for (const dryRun of [true, false])
-        for (const object of stage) {
-          const refused = this.#applyOne(object, dryRun)
-          if (refused !== undefined) return `${titleOf(object)} dry-run failed${refused}`
-        }
-      for (let waited = 0; stage === foundation && waited < timeoutMs; waited += LOOK_MS) {
-        if (foundation.every((object) => isHealthy(this.#live(object) ?? object))) break
-        await this.#engines.parts.clock.sleep(LOOK_MS)
-      }
+    const refused = this.#applyStage(foundation)
+    if (refused !== undefined) return refused
+    for (let waited = 0; waited < timeoutMs; waited += LOOK_MS) {
+      if (foundation.every((object) => isHealthy(this.#live(object) ?? object))) break
+      await this.#engines.parts.clock.sleep(LOOK_MS)
     }
+    return this.#applyStage(objects.filter((object) => !isFoundation(object)))
+  }
+
+  #applyStage(objects: readonly KubeObject[]): string | undefined {
+    for (const dryRun of [true, false])
+      for (const object of objects) {
+        const refused = this.#applyOne(object, dryRun)
+        if (refused !== undefined) return `${titleOf(object)} dry-run failed${refused}`
+      }
     return undefined
   }
 
@@ -429,7 +432,7 @@ class Flux {
   }
 
   #installed(kind: ResourceKind, object: KubeObject): number | undefined {
-    if (object.metadata.deletionTimestamp !== undefined) return void this.#release(kind, object)
+    if (object.metadata.deletionTimestamp !== undefined) return this.#release(kind, object)
     this.#claim(kind, object)
     const { namespace = '', name } = object.metadata
     const wanted = text(object, 'spec', 'chart', 'spec', 'chart') ?? ''

@@ -27,7 +27,7 @@ export async function decryptObject(object: KubeObject, identities: readonly str
 async function dataKey(sops: unknown, identities: readonly string[], object: KubeObject): Promise<Buffer> {
   const decrypter = new Decrypter()
   for (const line of identities.join('\n').split('\n'))
-    if (/^AGE-SECRET-KEY-1/.test(line.trim())) decrypter.addIdentity(line.trim())
+    if (line.trim().startsWith('AGE-SECRET-KEY-1')) decrypter.addIdentity(line.trim())
   const recipients = list(sops, 'age')
   for (const recipient of recipients) {
     try {

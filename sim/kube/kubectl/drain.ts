@@ -3,7 +3,7 @@ import { at, list, text } from '../object.ts'
 import { StatusError } from '../status.ts'
 import type { CommandLine } from './command-line.ts'
 import { durationMs } from './command-line.ts'
-import type { Answer, KubectlSeams } from './kubectl.ts'
+import type { Answer, KubectlSeams } from './answer.ts'
 import { setUnschedulable } from './node-commands.ts'
 
 /** kubectl waits this long before it tries to evict again. */

@@ -1,34 +1,19 @@
 import { dump } from './version.ts'
-import type { SimClock } from '../../clock.ts'
-import type { KubeApi } from '../api.ts'
 import type { KubeObject } from '../object.ts'
-import { at, list, text } from '../object.ts'
+import { list, text } from '../object.ts'
 import type { ResourceKind } from '../resource.ts'
 import { HEALTH_CHECKS, versionInfo } from '../server.ts'
 import { StatusError, notFound } from '../status.ts'
+import type { Answer, KubectlSeams } from './answer.ts'
+import { UsageError } from './answer.ts'
 import { apply, manifests, mapped } from './apply.ts'
 import type { CommandLine } from './command-line.ts'
 import { durationMs, parseCommandLine } from './command-line.ts'
 import { drain } from './drain.ts'
 import { evaluate } from './json-path.ts'
 import { mark, setUnschedulable, taint } from './node-commands.ts'
+import { isRolledOut } from '../rolled-out.ts'
 import { printed, shortForm, table } from './print.ts'
-
-export interface KubectlSeams {
-  readonly api: KubeApi
-  readonly clock: SimClock
-  /** Of the API server, `v1.36.3`. */
-  readonly version: string
-}
-
-export interface Answer {
-  readonly exit: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-/** What kubectl itself refuses: `error: …`, exit 1. */
-export class UsageError extends Error {}
 
 /** How often `wait` and `rollout status` look, and how long they wait unless told. */
 const LOOK_MS = 500
@@ -272,7 +257,7 @@ function get(
 function getRaw({ api, version }: KubectlSeams, raw: string): Answer {
   const url = new URL(raw, 'https://kubernetes')
   const path = url.pathname
-  if (path === '/version') return said(`${JSON.stringify(versionInfo(version), null, 2)}`)
+  if (path === '/version') return said(JSON.stringify(versionInfo(version), null, 2))
   const check = /^\/(livez|readyz|healthz)$/.exec(path)?.[1]
   if (check !== undefined)
     return said(
@@ -513,22 +498,6 @@ async function rollout(
     if (waited >= limit) return { exit: 1, stdout: '', stderr: 'error: timed out waiting for the condition\n' }
     await clock.sleep(LOOK_MS)
   }
-}
-
-/** Whether the newest generation of a workload runs everywhere. */
-export function isRolledOut(object: KubeObject): boolean {
-  const count = (...path: readonly string[]) => Number(at(object, ...path) ?? 0)
-  if (count('status', 'observedGeneration') < (object.metadata.generation ?? 1)) return false
-  if (object.kind === 'DaemonSet') {
-    const wanted = count('status', 'desiredNumberScheduled')
-    return count('status', 'updatedNumberScheduled') === wanted && count('status', 'numberAvailable') >= wanted
-  }
-  const wanted = Number(at(object, 'spec', 'replicas') ?? 1)
-  return (
-    count('status', 'updatedReplicas') >= wanted &&
-    count('status', 'replicas') <= count('status', 'updatedReplicas') &&
-    count('status', 'availableReplicas') >= wanted
-  )
 }
 
 function patch(seams: KubectlSeams, line: CommandLine, words: readonly string[], namespace: string): Answer {

@@ -2,8 +2,8 @@ import type { Fields, KubeObject } from '../object.ts'
 import { at, list, text } from '../object.ts'
 import type { ResourceKind } from '../resource.ts'
 import type { CommandLine } from './command-line.ts'
-import type { KubectlSeams } from './kubectl.ts'
-import { UsageError } from './kubectl.ts'
+import type { KubectlSeams } from './answer.ts'
+import { UsageError } from './answer.ts'
 import { shortForm } from './print.ts'
 
 const MANAGER = { fieldManager: 'kubectl' }

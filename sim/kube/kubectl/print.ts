@@ -161,7 +161,7 @@ function sorted(value: unknown): unknown {
 
 const withoutOwners = (object: KubeObject): KubeObject => {
   const { managedFields: _, ...metadata } = object.metadata
-  return { ...object, metadata: metadata as KubeObject['metadata'] }
+  return { ...object, metadata }
 }
 
 /** `-o json|yaml|name|jsonpath=…` of one object, or of a List of them. */
@@ -175,7 +175,7 @@ export function printed(format: string, kind: ResourceKind, objects: readonly Ku
   if (format === 'name') return objects.map(({ metadata }) => `${shortForm(kind, metadata.name)}\n`).join('')
   const template = /^jsonpath=(.*)$/s.exec(format)?.[1]
   if (template !== undefined)
-    return jsonPath(/^\{/.test(template) || !template.startsWith('.') ? template : `{${template}}`, whole)
+    return jsonPath(template.startsWith('{') || !template.startsWith('.') ? template : `{${template}}`, whole)
   throw new Error(
     `unable to match a printer suitable for the output format "${format}", allowed formats are: custom-columns,custom-columns-file,go-template,go-template-file,json,jsonpath,jsonpath-as-json,jsonpath-file,name,template,templatefile,wide,yaml`,
   )
