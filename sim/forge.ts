@@ -15,7 +15,7 @@ export type ForgeFault =
   | 'duplicateWebhook'
   /** Sent after the one that follows it. */
   | 'reorderWebhook'
-  /** Sent late, see `WEBHOOK_DELAY_MS`. */
+  /** Sent 5 s late, in the simulator's own time. */
   | 'delayWebhook'
 
 export type ForgeFaults = Faults<ForgeFault>

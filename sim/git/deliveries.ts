@@ -5,7 +5,7 @@ import type { ForgeFault } from '../forge.ts'
 /** Both forges call a delivery failed after 10 s. */
 const ANSWER_WITHIN_MS = 10_000
 /** How late a delayed webhook is, in the simulator's own time. */
-export const WEBHOOK_DELAY_MS = 5_000
+const WEBHOOK_DELAY_MS = 5_000
 /** A webhook held back for reordering goes out alone when none follows. */
 const REORDER_HOLD_MS = 1_000
 /** Deliveries kept for listing and redelivery; GitHub keeps three days of them. */

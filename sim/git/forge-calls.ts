@@ -28,7 +28,6 @@ export interface ForgeParts {
   readonly sshPort: number
   /** Account that the app or its token writes as. */
   readonly bot: Account
-  /** Author, text and time of what a pull's page shows, oldest first. */
   pullUrl(pull: Pull): string
   repoUrl(repository: Repository): string
   mergeMessage(pull: Pull): string
@@ -191,6 +190,6 @@ export function showRepository(parts: Pick<ForgeParts, 'repoUrl'>, repository: R
   return { id, fullName: fullName(repository), defaultBranch, htmlUrl: parts.repoUrl(repository) }
 }
 
-export function sshUrl(port: number, repository: Repository): string {
+function sshUrl(port: number, repository: Repository): string {
   return `ssh://git@127.0.0.1:${port}/${fullName(repository)}.git`
 }

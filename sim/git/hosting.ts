@@ -62,7 +62,7 @@ export interface Review {
 }
 
 /** Head, base and their merge base at one push, as GitLab's versions list them. */
-export interface PullVersion {
+interface PullVersion {
   readonly id: number
   readonly head: string
   readonly base: string
@@ -120,10 +120,7 @@ export type HostingEvent =
       readonly before?: string
     }
 
-export type MergeRefusal = 'not-open' | 'head-moved' | 'conflict' | 'forbidden' | 'base-moved'
-
-/** Why a key cannot be registered. */
-export type KeyRefusal = { readonly refused: 'in-use'; readonly by: Repository | Account }
+type MergeRefusal = 'not-open' | 'head-moved' | 'conflict' | 'base-moved'
 
 const ROLES: readonly Role[] = ['none', 'read', 'triage', 'write', 'maintain', 'admin']
 
@@ -370,7 +367,7 @@ export class Hosting {
     pull.versions.push({ id: this.nextId(), head: pull.headSha, base, start, at: this.now() })
   }
 
-  /** `undefined`: a pull of this branch is open already, or one of the branches does not exist. */
+  /** The pull, or why there is none: one of this branch is open already, a branch is missing, or nothing differs. */
   async openPull(
     repository: Repository,
     pull: {

@@ -58,7 +58,7 @@ export interface TreeChange {
 }
 
 /** The system's `git` ended with another status than 0. */
-export class GitFailed extends Error {
+class GitFailed extends Error {
   readonly exit: number
   readonly stderr: string
 

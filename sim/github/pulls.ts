@@ -48,7 +48,7 @@ export function authorAssociation(world: GithubWorld, repository: Repository, ac
 }
 
 /** A pull as lists carry it (`pull-request-simple`). */
-export function pullListJson(world: GithubWorld, pull: Pull) {
+function pullListJson(world: GithubWorld, pull: Pull) {
   const { repository } = pull
   const self = `${world.url}/repos/${fullName(repository)}/pulls/${pull.number}`
   const issue = `${world.url}/repos/${fullName(repository)}/issues/${pull.number}`
@@ -304,7 +304,6 @@ export function pullRoutes(world: GithubWorld): Hono {
           throw new Refusal(405, 'Base branch was modified. Review and try the merge again.')
         case 'conflict':
         case 'not-open':
-        case 'forbidden':
           throw new Refusal(405, 'Pull Request is not mergeable')
         default:
           return merged.refused satisfies never

@@ -36,7 +36,7 @@ export interface InstallationToken {
   readonly expiresAt: number
 }
 
-export interface Annotation {
+interface Annotation {
   readonly path: string
   readonly start_line: number
   readonly end_line: number

@@ -110,7 +110,7 @@ async function listedJson(world: GitlabWorld, pull: Pull) {
 }
 
 /** A merge request's own page. */
-export async function mergeRequestJson(world: GitlabWorld, pull: Pull, context: Context) {
+async function mergeRequestJson(world: GitlabWorld, pull: Pull, context: Context) {
   const version = pull.versions.at(-1)
   const files = await filesOf(pull)
   const account = callerOf(context, world)
@@ -246,7 +246,6 @@ export function mergeRequestRoutes(world: GitlabWorld): Hono {
         case 'head-moved':
           throw new Refusal(409, 'SHA does not match HEAD of source branch')
         case 'not-open':
-        case 'forbidden':
           throw new Refusal(405, '405 Method Not Allowed')
         case 'conflict':
         case 'base-moved':

@@ -35,7 +35,7 @@ function checkedText(body: string): string {
 }
 
 /** The thread that a note belongs to; a note from elsewhere gets one of its own. */
-export function threadOf(world: GitlabWorld, note: number): Thread {
+function threadOf(world: GitlabWorld, note: number): Thread {
   const known = world.threads.get(note)
   if (known !== undefined) return known
   const thread: Thread = {
@@ -49,7 +49,7 @@ export function threadOf(world: GitlabWorld, note: number): Thread {
   return thread
 }
 
-export function noteJson(world: GitlabWorld, pull: Pull, comment: Comment) {
+function noteJson(world: GitlabWorld, pull: Pull, comment: Comment) {
   const { individual, position, resolved } = threadOf(world, comment.id)
   return {
     id: comment.id,

@@ -13,7 +13,7 @@ export function sshUrlOf(world: GitlabWorld, repository: Repository): string {
   return `ssh://git@127.0.0.1:${world.ssh.port}/${fullName(repository)}.git`
 }
 
-export function projectJson(world: GitlabWorld, repository: Repository) {
+function projectJson(world: GitlabWorld, repository: Repository) {
   const path = fullName(repository)
   const api = `${world.url}/api/v4/projects/${repository.id}`
   const { owner } = repository
