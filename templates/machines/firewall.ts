@@ -1,4 +1,5 @@
 import type { ClusterSpec, Machine } from '../../src/core/spec/cluster-spec.ts'
+import { formatSubnet, parseAddress, subnetOf } from '../../src/core/spec/ipv4.ts'
 import type { FirewallRule } from '../../src/core/steps/host.ts'
 
 /**
@@ -6,7 +7,7 @@ import type { FirewallRule } from '../../src/core/steps/host.ts'
  * cluster alone, or closed.
  */
 export function firewallRules(spec: ClusterSpec, machine: Machine): readonly FirewallRule[] {
-  const nodes = spec.machines.map(({ address }) => `${address}/32`).sort()
+  const nodes = nodeNetworks(spec)
   const controlPlanes = spec.machines
     .filter(({ role }) => role === 'control-plane')
     .map(({ address }) => `${address}/32`)
@@ -31,6 +32,23 @@ export function firewallRules(spec: ClusterSpec, machine: Machine): readonly Fir
 }
 
 const SSH_PORT = 22
+
+/**
+ * Where nodes are: the subnets of virtual machines, and each existing host by its address. Subnets, so that a machine
+ * that joins later changes nothing on those that are there.
+ */
+function nodeNetworks(spec: ClusterSpec): readonly string[] {
+  const networks = spec.machines.map((machine) =>
+    machine.kind === 'vm' ? subnet(machine.address, machine.prefixLength) : `${machine.address}/32`,
+  )
+  return [...new Set(networks)].sort()
+}
+
+/** `10.4.0.21`, 24 → `10.4.0.0/24` */
+function subnet(address: string, prefixLength: number): string {
+  const number = parseAddress(address)
+  return number === undefined ? `${address}/32` : formatSubnet(subnetOf(number, prefixLength))
+}
 
 /** @see notes of each project: flannel backends, Cilium system requirements, Calico network requirements. */
 function network(spec: ClusterSpec, nodes: readonly string[]): readonly FirewallRule[] {

@@ -18,6 +18,7 @@ describe('text of others in a comment', () => {
       expect(plainText(dangerous)).toContain('\u2060')
     expect(plainText('- item')).toBe('\\- item')
     expect(plainText('1. item')).toBe('1\\. item')
+    expect(plainText('/close this')).toBe('\\/close this')
     expect(plainText('1.36.3')).toBe('1.36.3')
     expect(plainText('# title\n\n# title')).toBe('\\# title # title')
   })

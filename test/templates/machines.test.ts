@@ -187,6 +187,14 @@ describe('recipes', () => {
     expect(ports('w-1')).not.toContain('2379-2380/tcp')
   })
 
+  test('stay as they are when another machine joins in the same subnet', () => {
+    const joined = { ...cilium, machines: [...cilium.machines, vm('w-9', { vmid: 429, address: '10.4.0.99' })] }
+    expect(recipe(joined, 'w-1')).toEqual(recipe(cilium, 'w-1'))
+    const { firewall } = recipe(cilium, 'w-1')
+    const sources = firewall.kind === 'none' ? [] : firewall.rules.flatMap(({ from }) => from)
+    expect(new Set(sources)).toEqual(new Set(['10.4.0.0/24', '10.4.0.31/32', '10.244.0.0/16']))
+  })
+
   test('refuse what cannot be prepared yet', () => {
     const crio = homeSpec({ kubernetes: { ...kubeadm, runtime: { kind: 'crio' } } })
     expect(() => machinesOf(crio)).toThrow('spec.not-yet-supported')

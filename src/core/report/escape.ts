@@ -16,7 +16,8 @@ function inert(text: string, atStart: boolean): string {
     .replace(/&amp;(?=\d)|[@#!%](?=[\w"])/g, `$&${JOINER}`)
     .replace(/:\/\//g, `:${JOINER}//`)
     .replace(/\bwww\./gi, (www) => `${www.slice(0, -1)}${JOINER}.`)
-  return atStart ? escaped.replace(/^[-+=#]/, '\\$&').replace(/^(\d+)([.)])(?=\s|$)/, '$1\\$2') : escaped
+  // Line starts mean lists, headings and, on GitLab, quick actions such as `/close`.
+  return atStart ? escaped.replace(/^[-+=#/]/, '\\$&').replace(/^(\d+)([.)])(?=\s|$)/, '$1\\$2') : escaped
 }
 
 /** Unseen and without width: keeps `@name`, `#12` and addresses from becoming mentions, references and links. */
