@@ -1,4 +1,6 @@
-import { fullName, atLeast, type Account, type DeployKey, type Hosting, type Repository } from './hosting.ts'
+import type { Account } from './account.ts'
+import { atLeast, fullName, type DeployKey, type Repository } from './hosted-repository.ts'
+import type { Hosting } from './hosting.ts'
 import { parsePublicKey } from './public-key.ts'
 import type { GitAccess, SshPrincipal } from './ssh-server.ts'
 

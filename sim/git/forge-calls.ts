@@ -1,7 +1,10 @@
 import type { FaultPlan } from '../faults.ts'
 import type { ForgeFault, SimComment, SimDeployKey, SimForge, SimPull, SimRepo } from '../forge.ts'
 import type { Deliveries } from './deliveries.ts'
-import { atLeast, fullName, type Account, type Comment, type Hosting, type Pull, type Repository } from './hosting.ts'
+import type { Account } from './account.ts'
+import { atLeast, fullName, type Repository } from './hosted-repository.ts'
+import type { Hosting } from './hosting.ts'
+import type { Comment, Pull } from './pull.ts'
 import { parsePublicKey, publicKeyLine } from './public-key.ts'
 
 /** The calls of {@link SimForge} that are the same on both forges. */

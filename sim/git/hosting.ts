@@ -2,135 +2,16 @@ import { join } from 'node:path'
 import type { SimClock } from '../clock.ts'
 import type { Files, Role } from '../forge.ts'
 import { hex, type Random } from '../random.ts'
+import type { Account } from './account.ts'
+import { fullName, type DeployKey, type Repository } from './hosted-repository.ts'
+import type { HostingEvent } from './hosting-event.ts'
+import type { Comment, Pull, Review } from './pull.ts'
 import { fingerprint, publicKeyLine, type PublicKey } from './public-key.ts'
-import { GitRepository, NO_COMMIT, type Signature } from './repository.ts'
+import type { Signature } from './git-objects.ts'
+import { GitRepository, NO_COMMIT } from './repository.ts'
 import type { RefUpdate } from './ssh-server.ts'
 
-export interface Account {
-  readonly id: number
-  readonly login: string
-  readonly name: string
-  readonly email: string
-  readonly kind: 'user' | 'organization' | 'bot'
-  readonly token: string
-  readonly createdAt: string
-  readonly sshKeys: PublicKey[]
-}
-
-export interface DeployKey {
-  readonly id: number
-  title: string
-  readonly key: PublicKey
-  readOnly: boolean
-  readonly addedBy: Account
-  readonly createdAt: string
-  readonly expiresAt: string | undefined
-  lastUsed: string | undefined
-}
-
-export interface Repository {
-  readonly id: number
-  readonly owner: Account
-  readonly name: string
-  readonly private: boolean
-  archived: boolean
-  readonly defaultBranch: string
-  readonly git: GitRepository
-  readonly parent: Repository | undefined
-  readonly roles: Map<number, Role>
-  deployKeys: DeployKey[]
-  readonly pulls: Pull[]
-  readonly createdAt: string
-  pushedAt: string
-}
-
-export interface Comment {
-  readonly id: number
-  readonly author: Account
-  body: string
-  readonly createdAt: string
-  updatedAt: string
-}
-
-export interface Review {
-  readonly id: number
-  readonly author: Account
-  readonly state: 'APPROVED' | 'CHANGES_REQUESTED' | 'COMMENTED'
-  readonly body: string
-  readonly commit: string
-  readonly at: string
-}
-
-/** Head, base and their merge base at one push, as GitLab's versions list them. */
-interface PullVersion {
-  readonly id: number
-  readonly head: string
-  readonly base: string
-  readonly start: string
-  readonly at: string
-}
-
-export interface Pull {
-  readonly id: number
-  readonly number: number
-  readonly repository: Repository
-  readonly author: Account
-  title: string
-  body: string | null
-  headRepository: Repository | undefined
-  readonly headBranch: string
-  headSha: string
-  baseBranch: string
-  /** The base branch's commit when the pull was opened or merged. */
-  baseSha: string
-  state: 'open' | 'closed' | 'merged'
-  merge: { readonly sha: string; readonly by: Account; readonly at: string } | undefined
-  closedBy: Account | undefined
-  closedAt: string | undefined
-  readonly createdAt: string
-  updatedAt: string
-  comments: Comment[]
-  reviews: Review[]
-  versions: PullVersion[]
-}
-
-/** What happened, for the forge to put into webhooks of its own shape. */
-export type HostingEvent =
-  | {
-      readonly kind: 'push'
-      readonly repository: Repository
-      readonly actor: Account
-      readonly update: RefUpdate
-      readonly forced: boolean
-    }
-  | {
-      readonly kind: 'pull'
-      readonly action: 'opened' | 'synchronize' | 'edited' | 'closed' | 'reopened' | 'merged' | 'approved'
-      readonly pull: Pull
-      readonly actor: Account
-      /** Head before a push, or the title and text before an edit. */
-      readonly before?: { readonly headSha?: string; readonly title?: string; readonly body?: string | null }
-    }
-  | {
-      readonly kind: 'comment'
-      readonly action: 'created' | 'edited' | 'deleted'
-      readonly pull: Pull
-      readonly comment: Comment
-      readonly actor: Account
-      readonly before?: string
-    }
-
 type MergeRefusal = 'not-open' | 'head-moved' | 'conflict' | 'base-moved'
-
-const ROLES: readonly Role[] = ['none', 'read', 'triage', 'write', 'maintain', 'admin']
-
-export function atLeast(role: Role, needed: Role): boolean {
-  return ROLES.indexOf(role) >= ROLES.indexOf(needed)
-}
-
-export function fullName({ owner, name }: Repository): string {
-  return `${owner.login}/${name}`
-}
 
 /**
  * People, repositories and pulls of a forge, whatever its API looks like: what GitHub and GitLab agree on.

@@ -1,5 +1,5 @@
 import { Hono } from 'hono'
-import type { Account } from '../git/hosting.ts'
+import type { Account } from '../git/account.ts'
 import { callerOf } from './caller.ts'
 import { notAccessible, notFound, Refusal } from './refusal.ts'
 import { nodeId, type GithubApp, type GithubWorld } from './world.ts'

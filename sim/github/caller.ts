@@ -1,6 +1,7 @@
 import { verify } from 'node:crypto'
 import type { Context } from 'hono'
-import { atLeast, type Account, type Repository } from '../git/hosting.ts'
+import type { Account } from '../git/account.ts'
+import { atLeast, type Repository } from '../git/hosted-repository.ts'
 import { badCredentials, notAccessible, notFound, Refusal } from './refusal.ts'
 import type { GithubWorld, InstallationToken, Level } from './world.ts'
 

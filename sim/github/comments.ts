@@ -1,6 +1,7 @@
 import { Hono, type Context } from 'hono'
 import * as z from 'zod'
-import { atLeast, fullName, type Comment, type Pull, type Repository } from '../git/hosting.ts'
+import { atLeast, fullName, type Repository } from '../git/hosted-repository.ts'
+import type { Comment, Pull } from '../git/pull.ts'
 import { accountJson, appJson } from './accounts.ts'
 import { bodyOf } from './body.ts'
 import { actorOf, callerOf, repositoryFor } from './caller.ts'

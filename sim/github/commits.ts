@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
-import { fullName, type Repository } from '../git/hosting.ts'
-import type { CommitObject, FileChange, Signature } from '../git/repository.ts'
+import { fullName, type Repository } from '../git/hosted-repository.ts'
+import type { CommitObject, FileChange, Signature } from '../git/git-objects.ts'
 import { accountJson } from './accounts.ts'
 import { repositoryFor } from './caller.ts'
 import { pageOf } from './page.ts'

@@ -1,6 +1,6 @@
 import { Hono, type Context } from 'hono'
 import * as z from 'zod'
-import { fullName, type Repository } from '../git/hosting.ts'
+import { fullName, type Repository } from '../git/hosted-repository.ts'
 import { accountJson } from './accounts.ts'
 import { bodyOf } from './body.ts'
 import { actorOf, repositoryFor } from './caller.ts'

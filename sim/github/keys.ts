@@ -1,6 +1,6 @@
 import { Hono, type Context } from 'hono'
 import * as z from 'zod'
-import { fullName, type DeployKey, type Repository } from '../git/hosting.ts'
+import { fullName, type DeployKey, type Repository } from '../git/hosted-repository.ts'
 import { parsePublicKey, publicKeyLine } from '../git/public-key.ts'
 import { bodyOf } from './body.ts'
 import { actorOf, repositoryFor } from './caller.ts'

@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import * as z from 'zod'
 import type { Role } from '../forge.ts'
-import { fullName, type Repository } from '../git/hosting.ts'
+import { fullName, type Repository } from '../git/hosted-repository.ts'
 import { accountJson } from './accounts.ts'
 import { bodyOf } from './body.ts'
 import { actorOf, callerOf, repositoryFor } from './caller.ts'

@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 import * as z from 'zod'
-import { fullName } from '../git/hosting.ts'
+import { fullName } from '../git/hosted-repository.ts'
 import { accountJson } from './accounts.ts'
 import { bodyOf } from './body.ts'
 import { actorOf, repositoryFor } from './caller.ts'

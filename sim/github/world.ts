@@ -1,5 +1,7 @@
 import type { KeyObject } from 'node:crypto'
-import type { Account, Hosting, Repository } from '../git/hosting.ts'
+import type { Account } from '../git/account.ts'
+import type { Repository } from '../git/hosted-repository.ts'
+import type { Hosting } from '../git/hosting.ts'
 import type { Deliveries } from '../git/deliveries.ts'
 
 export type Level = 'read' | 'write' | 'admin'

@@ -1,6 +1,7 @@
 import type { Context } from 'hono'
 import type { Role } from '../forge.ts'
-import { atLeast, type Account, type Repository } from '../git/hosting.ts'
+import type { Account } from '../git/account.ts'
+import { atLeast, type Repository } from '../git/hosted-repository.ts'
 import { forbidden, notFound, unauthorized } from './refusal.ts'
 import type { GitlabWorld } from './world.ts'
 

@@ -1,6 +1,6 @@
 import { Hono, type Context } from 'hono'
 import * as z from 'zod'
-import type { DeployKey, Repository } from '../git/hosting.ts'
+import type { DeployKey, Repository } from '../git/hosted-repository.ts'
 import { fingerprint, md5Fingerprint, parsePublicKey, publicKeyLine } from '../git/public-key.ts'
 import { bodyOf, Flag } from './body.ts'
 import { actorOf, projectFor } from './caller.ts'

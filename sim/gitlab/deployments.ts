@@ -1,6 +1,6 @@
 import { Hono, type Context } from 'hono'
 import * as z from 'zod'
-import { fullName, type Repository } from '../git/hosting.ts'
+import { fullName, type Repository } from '../git/hosted-repository.ts'
 import { bodyOf, Flag } from './body.ts'
 import { actorOf, projectFor } from './caller.ts'
 import { commitJson } from './commits.ts'

@@ -3,7 +3,7 @@ import { Hono, type Context } from 'hono'
 import { projectFor } from './caller.ts'
 import { keysetOf, pageOf } from './page.ts'
 import { notFound } from './refusal.ts'
-import type { Repository } from '../git/hosting.ts'
+import type { Repository } from '../git/hosted-repository.ts'
 import type { GitlabWorld } from './world.ts'
 
 export function fileRoutes(world: GitlabWorld): Hono {

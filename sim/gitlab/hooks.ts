@@ -1,6 +1,6 @@
 import { Hono, type Context } from 'hono'
 import * as z from 'zod'
-import type { Repository } from '../git/hosting.ts'
+import type { Repository } from '../git/hosted-repository.ts'
 import { hex } from '../random.ts'
 import { bodyOf, Flag } from './body.ts'
 import { projectFor } from './caller.ts'

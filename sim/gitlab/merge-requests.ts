@@ -1,6 +1,7 @@
 import { Hono, type Context } from 'hono'
 import * as z from 'zod'
-import { atLeast, fullName, type Pull, type Repository } from '../git/hosting.ts'
+import { atLeast, fullName, type Repository } from '../git/hosted-repository.ts'
+import type { Pull } from '../git/pull.ts'
 import { bodyOf, Flag } from './body.ts'
 import { actorOf, callerOf, projectFor, projectNamed } from './caller.ts'
 import { commitsJson, diffJson } from './commits.ts'

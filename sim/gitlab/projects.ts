@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 import * as z from 'zod'
-import { fullName, type Repository } from '../git/hosting.ts'
+import { fullName, type Repository } from '../git/hosted-repository.ts'
 import { bodyOf } from './body.ts'
 import { accessLevel, actorOf, callerOf, projectFor } from './caller.ts'
 import { commitJson } from './commits.ts'

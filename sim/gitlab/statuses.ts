@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 import * as z from 'zod'
-import type { Repository } from '../git/hosting.ts'
+import type { Repository } from '../git/hosted-repository.ts'
 import { bodyOf } from './body.ts'
 import { actorOf, projectFor } from './caller.ts'
 import { pageOf } from './page.ts'

@@ -1,5 +1,5 @@
 import { Hono } from 'hono'
-import type { Account } from '../git/hosting.ts'
+import type { Account } from '../git/account.ts'
 import { actorOf } from './caller.ts'
 import { pageOf } from './page.ts'
 import { notFound } from './refusal.ts'

@@ -1,5 +1,7 @@
 import type { Deliveries } from '../git/deliveries.ts'
-import type { Account, Hosting, Repository } from '../git/hosting.ts'
+import type { Account } from '../git/account.ts'
+import type { Repository } from '../git/hosted-repository.ts'
+import type { Hosting } from '../git/hosting.ts'
 
 /** Where a note on the diff stands. */
 export interface Position {
