@@ -47,7 +47,16 @@ const MAX_LINKS = 40
  */
 export const REDIRECT_MARK = '\u0001'
 /** Names that the shell itself answers to, wherever PATH points. */
-const SHELL_WORDS: ReadonlySet<string> = new Set(['trap', 'umask', 'ulimit', 'times', 'jobs', 'disown', 'run-program'])
+const SHELL_WORDS: ReadonlySet<string> = new Set([
+  'trap',
+  'umask',
+  'ulimit',
+  'times',
+  'jobs',
+  'disown',
+  'run-program',
+  'locate-command',
+])
 
 export class DiskError extends Error {
   readonly code: FileError

@@ -197,6 +197,7 @@ export class SimHost {
 
   /** Applies every sysctl file as `sysctl --system` does; gives the lines it prints. */
   applySysctlFiles(): { readonly stdout: string; readonly stderr: string } {
+    let heads = ''
     let stdout = ''
     let stderr = ''
     const files = ['/usr/lib/sysctl.d', '/etc/sysctl.d']
@@ -207,12 +208,12 @@ export class SimHost {
     for (const path of paths) {
       const text = this.disk.text(path)
       if (text === undefined) continue
-      stdout += `* Applying ${path} ...\n`
+      heads += `* Applying ${path} ...\n`
       const applied = this.applySysctls(text)
       stdout += applied.stdout
       stderr += applied.stderr
     }
-    return { stdout, stderr }
+    return { stdout: heads + stdout, stderr }
   }
 
   applySysctls(text: string): { readonly stdout: string; readonly stderr: string } {

@@ -61,7 +61,7 @@ function mentions(value: unknown, name: string): boolean {
 
 /**
  * Makes up for what the shell lacks: targets of output redirections are marked (see {@link REDIRECT_MARK}), `exec` of
- * a program ends the script, a `umask` set in a subshell ends with it, and what is put into the background runs in a
+ * a program ends the script, `command -v` and `type` find what is on the disk only, a `umask` set in a subshell ends with it, and what is put into the background runs in a
  * shell of its own.
  */
 function complete(tree: unknown): unknown {
@@ -79,6 +79,11 @@ function complete(tree: unknown): unknown {
         redirections: [],
         body: [statement({ ...node, name: program, args }), statement(command('exit', [status]))],
       }
+    }
+    if (node.type === 'SimpleCommand' && /^(command|type)$/.test(wordOf(node['name']) ?? '')) {
+      const args = node['args'] as Node[]
+      const looksUp = wordOf(node['name']) === 'type' || /^-[vV]$/.test(wordOf(args[0]) ?? '')
+      return looksUp ? { ...node, name: literal('locate-command') } : node
     }
     if (node.type === 'Statement' && node['background'] === true) {
       const front = { ...node, background: false } as unknown as ScriptNode['statements'][number]

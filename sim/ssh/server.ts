@@ -1,4 +1,4 @@
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import ssh2 from 'ssh2'
 import type { AuthContext, Connection, ServerChannel, Session } from 'ssh2'
 import type { SimHost } from './host.ts'
@@ -34,6 +34,7 @@ export async function sshServer(
   const { faults } = host.world
   const server = new ssh2.Server({ hostKeys: [hostKey], ident: 'OpenSSH_9.2p1 Debian-2+deb12u10' }, (connection) => {
     connections.add(connection)
+    socketOf(connection).setNoDelay(true)
     let login: Login | undefined
     connection.on('error', () => undefined)
     connection.on('close', () => connections.delete(connection))
@@ -62,7 +63,7 @@ export async function sshServer(
     server.listen(0, '127.0.0.1', resolve)
   })
   const cut = (): void => {
-    for (const connection of connections) (connection as unknown as { _sock: { destroy(): void } })._sock.destroy()
+    for (const connection of connections) socketOf(connection).destroy()
     connections.clear()
   }
   return {
@@ -75,6 +76,9 @@ export async function sshServer(
       }),
   }
 }
+
+/** The TCP connection below, which the library keeps to itself: sshd has TCP_NODELAY on, and a power loss says no goodbye. */
+const socketOf = (connection: Connection): Socket => (connection as unknown as { readonly _sock: Socket })._sock
 
 function authenticate(host: SimHost, context: AuthContext): Login | undefined {
   if (context.method !== 'publickey') return undefined
@@ -125,7 +129,9 @@ function serveSession(
     const command = given ?? input.toString('utf8')
     const stdin = given === undefined ? '' : input.toString('latin1')
     const text = `${command}\n${stdin}`
-    const lose = (): void => (connection as unknown as { _sock: { destroy(): void } })._sock.destroy()
+    const lose = (): void => {
+      socketOf(connection).destroy()
+    }
     if (faults.strikes('connectionResetBefore', text)) {
       lose()
       return

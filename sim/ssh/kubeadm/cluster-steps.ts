@@ -86,13 +86,11 @@ function nodeInfo(host: SimHost, registration: Document, address: string, contro
     cores: host.spec.cores,
     memoryMiB: host.spec.memoryMiB,
     taints: Array.isArray(taints)
-      ? taints
-          .map(recordOf)
-          .map((taint) => ({
-            key: String(taint['key']),
-            effect: String(taint['effect']),
-            ...(text(taint['value']) === undefined ? {} : { value: text(taint['value'])! }),
-          }))
+      ? taints.map(recordOf).map((taint) => ({
+          key: String(taint['key']),
+          effect: String(taint['effect']),
+          ...(text(taint['value']) === undefined ? {} : { value: text(taint['value'])! }),
+        }))
       : defaults,
     labels,
   }
@@ -231,14 +229,14 @@ export async function init(call: Call): Promise<Answer> {
   const uploadKey = flags.has('--upload-certs')
     ? (text(start['certificateKey']) ?? value('--certificate-key') ?? hex(host.world.random, 64))
     : undefined
-  const { bootId } = host
+  const power = host.powerSignal
   const node = nodeInfo(host, registration, address, true)
   // Half of the time passes before anything is left behind but files, as on a real machine that loses power in between.
   host.mutated('kubeadm init')
   pods(host)
   writeControlPlane(host, version)
   await host.clock.sleep(INIT_MS / 2)
-  if (host.bootId !== bootId || host.powerSignal.aborted) return err('', 1)
+  if (power.aborted) return err('', 1)
   const made = await host.world.kube.init({
     kubernetesVersion: version,
     node,
@@ -371,8 +369,9 @@ export async function join(call: Call): Promise<Answer> {
   const key = text(plane['certificateKey']) ?? value('--certificate-key')
   // An unknown token and an endpoint where nothing listens look alike: kubeadm tries again without a word.
   const limitMs = durationMs(recordOf(document['timeouts'])['discovery'], DISCOVERY_MS)
+  const power = host.powerSignal
   for (let waitedMs = 0; ; waitedMs += RETRY_MS) {
-    if (call.signal?.aborted === true || host.powerSignal.aborted) return err('', 1, stdout)
+    if (call.signal?.aborted === true || power.aborted) return err('', 1, stdout)
     const cluster = host.world.kube.clusterAt(endpoint)
     const joined = await cluster?.join({
       token,
@@ -384,6 +383,7 @@ export async function join(call: Call): Promise<Answer> {
       host.mutated('kubeadm join')
       pods(host)
       await host.clock.sleep(controlPlane ? JOIN_CONTROL_PLANE_MS : JOIN_MS)
+      if (power.aborted) return err('', 1, stdout)
       const server = `https://${endpoint}`
       host.disk.put('/etc/kubernetes/kubelet.conf', cluster.kubeconfig(`node:${node.name}`, server), 0o600)
       for (const [path, pem] of cluster.pki)

@@ -128,7 +128,7 @@ async function update({ host }: Call): Promise<Answer> {
   for (const source of sourcesOf(host)) {
     at += 1
     const { uri, suite } = source
-    const label = `${uri}${suite === '/' || suite === './' ? ` ` : ` ${suite}`}`
+    const label = `${uri.replace(/\/$/, '')} ${suite === '/' ? '' : suite}`
     const repository = repositoryAt(uri, suite)
     if (uri.startsWith('file:')) {
       stdout += `Get:${at} ${label} InRelease\nIgn:${at} ${label} InRelease\nGet:${at} ${label} Release\nErr:${at} ${label} Release\n  File not found - ${uri.slice(5)}/./Release (2: No such file or directory)\n`
@@ -306,10 +306,10 @@ async function carryOut(
   })
   // A power loss between here and the end leaves dpkg interrupted.
   host.dpkgInterrupted = true
-  const generation = host.bootId
+  const power = host.powerSignal
   for (const { candidate, auto } of chosen) {
     await host.clock.sleep(INSTALL_PACKAGE_MS)
-    if (host.bootId !== generation) return err('', 100, stdout)
+    if (power.aborted) return err('', 100, stdout)
     stdout += setUp(host, candidate.offered, auto)
   }
   for (const name of removed) {

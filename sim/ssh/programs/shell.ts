@@ -200,6 +200,36 @@ const disown: Program = (call) => {
   return out()
 }
 
+const BUILTINS: ReadonlySet<string> = new Set(
+  '. : [ alias bg break cd command continue declare echo eval exec exit export false fg getopts hash jobs kill let local printf pwd read readonly return set shift source test times trap true type ulimit umask unalias unset wait'.split(
+    ' ',
+  ),
+)
+
+/** Stands for `command -v` and `type` (see `completeScript`); functions of the script are not known to it. */
+const locateCommand: Program = (call) => {
+  const brief = call.argv.some((word) => /^-[vpP]$/.test(word))
+  let stdout = ''
+  let stderr = ''
+  let missing = false
+  for (const word of call.argv.filter((each) => !/^-\w$/.test(each))) {
+    const path = word.includes('/')
+      ? [call.files.resolvePath(call.cwd, word)]
+      : (call.env['PATH'] ?? '').split(':').map((dir) => `${dir}/${word}`)
+    const found = path.find((each) => {
+      const entry = call.host.disk.find(each)
+      return entry?.kind === 'file' && (entry.mode & 0o111) !== 0
+    })
+    if (BUILTINS.has(word)) stdout += brief ? `${word}\n` : `${word} is a shell builtin\n`
+    else if (found !== undefined) stdout += brief ? `${found}\n` : `${word} is ${found}\n`
+    else {
+      missing = true
+      if (!brief) stderr += `bash: line 1: type: ${word}: not found\n`
+    }
+  }
+  return { stdout, stderr, exit: missing ? 1 : 0 }
+}
+
 const xargs: Program = async (call) => {
   const { flags, values, rest } = splitOwnSwitches(
     call.argv.flatMap((word) => (/^-[nIPLd]./.test(word) ? [word.slice(0, 2), word.slice(2)] : [word])),
@@ -245,6 +275,7 @@ export const shellPrograms: Readonly<Record<string, Program>> = {
   ulimit: () => out('unlimited\n'),
   jobs: () => out(),
   disown,
+  'locate-command': locateCommand,
   xargs,
   logger: () => out(),
   sync: () => out(),
