@@ -6,6 +6,9 @@ export interface LanKeys {
   /** The pair with which the runner logs in on hosts; its public half is put onto machines that it makes. */
   site(): Promise<SshKeyPair>
   deployKey(): Promise<SshKeyPair>
+  /** Fingerprint of the deploy key that the forge was seen to have, `undefined` before that. */
+  registeredKey(): string | undefined
+  recordRegisteredKey(fingerprint: string): void
   ageKey(): Promise<AgeKeyPair>
   /** Recorded host key of a machine (`ssh-ed25519 AAAA…`), for the generation of its disk that `mark` names. */
   hostKey(machine: string): string | undefined
