@@ -11,6 +11,8 @@ const CALLS: { readonly [Name in Call]: true } = {
   createRepo: true,
   fork: true,
   grant: true,
+  archive: true,
+  deleteRepo: true,
   commit: true,
   openPull: true,
   pushToPull: true,

@@ -159,6 +159,10 @@ export interface SimForge extends AsyncDisposable {
   /** Copies a repository to a person's own account, where the app is not installed. */
   fork(fullName: string, login: string): Promise<SimRepo>
   grant(fullName: string, login: string, role: Role): Promise<void>
+  /** Makes a repository read-only. */
+  archive(fullName: string): Promise<void>
+  /** Takes a repository away; pulls from it stay, without a head repository. */
+  deleteRepo(fullName: string): Promise<void>
   /** Commits to a branch without a pull; a new branch starts at the default branch. Returns the commit. */
   commit(
     fullName: string,

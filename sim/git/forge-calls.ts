@@ -93,6 +93,12 @@ export function forgeCalls(parts: ForgeParts): SharedCalls {
     async grant(name, login, role) {
       repositoryNamed(hosting, name).roles.set(personNamed(hosting, login).id, role)
     },
+    async archive(name) {
+      repositoryNamed(hosting, name).archived = true
+    },
+    async deleteRepo(name) {
+      hosting.deleteRepository(repositoryNamed(hosting, name))
+    },
     commit(name, { branch, files, author, message = `Update ${branch}` }) {
       const repository = repositoryNamed(hosting, name)
       return hosting.commitFiles(repository, { branch, files, message, author: personNamed(hosting, author) })

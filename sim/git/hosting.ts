@@ -122,6 +122,14 @@ export class Hosting {
     return this.#add(owner, parent.name, parent.private, git, parent)
   }
 
+  /** Commits of its pulls stay in the repositories that the pulls ask to change. */
+  deleteRepository(repository: Repository): void {
+    this.#repositories.splice(this.#repositories.indexOf(repository), 1)
+    for (const pull of this.#repositories.flatMap(({ pulls }) => pulls)) {
+      if (pull.headRepository === repository) pull.headRepository = undefined
+    }
+  }
+
   #path(owner: Account, name: string): string {
     return join(this.#directory, owner.login, `${name}.git`)
   }

@@ -54,6 +54,8 @@ export interface SimGithub extends SimForge {
   readonly kind: 'github'
   /** Takes the app's installation away from an account, suspends it, or gives it back. */
   installation(login: string, change: 'install' | 'suspend' | 'unsuspend' | 'uninstall'): Promise<void>
+  /** Every installation token stops working now, as after a long pause: 401 until a new one is asked for. */
+  expireTokens(): Promise<void>
   /** As a person who clicks "Re-run" on a check. */
   rerequest(fullName: string, checkName: string, sha: string, login: string): Promise<void>
 }
@@ -189,7 +191,15 @@ function appCalls(
   parts: ForgeParts,
 ): Pick<
   SimGithub,
-  'credentials' | 'createRepo' | 'checks' | 'annotations' | 'deployments' | 'setWebhook' | 'installation' | 'rerequest'
+  | 'credentials'
+  | 'createRepo'
+  | 'checks'
+  | 'annotations'
+  | 'deployments'
+  | 'setWebhook'
+  | 'installation'
+  | 'expireTokens'
+  | 'rerequest'
 > {
   const { hosting } = world
   const newestRuns = (name: string, sha: string): readonly CheckRun[] => {
@@ -271,6 +281,9 @@ function appCalls(
         default:
           return change satisfies never
       }
+    },
+    async expireTokens() {
+      world.tokens.length = 0
     },
     async rerequest(name, checkName, sha, login) {
       const run = newestRuns(name, sha).find((candidate) => candidate.name === checkName)

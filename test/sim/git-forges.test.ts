@@ -71,6 +71,25 @@ describe.each([
     expect(await forge.readFile(LAB, pull.headSha, 'a')).toBe('2\n')
   })
 
+  test('see a fork go away, and an archived repository refuse changes', async () => {
+    await using forge = await start()
+    await forge.createRepo(LAB, { a: '1\n' }, { private: false })
+    const eve = await forge.createUser('eve')
+    await forge.fork(LAB, 'eve')
+    const change = { branch: 'topic', files: { a: '2\n' }, title: 'Two', author: 'eve', from: 'eve/lab' }
+    const pull = await forge.openPull(LAB, change)
+    await forge.deleteRepo('eve/lab')
+    expect(await forge.pull(LAB, pull.number)).toMatchObject({ headRepo: undefined, headSha: pull.headSha })
+    await forge.archive(LAB)
+    const [path, headers] =
+      forge.kind === 'github'
+        ? [`/repos/${LAB}/issues/1/comments`, { authorization: `Bearer ${eve.token}` }]
+        : ['/api/v4/projects/acme%2Flab/merge_requests/1/notes', { 'private-token': eve.token }]
+    const said = await fetch(`${forge.apiUrl}${path}`, { method: 'POST', headers, body: '{"body":"Hi"}' })
+    expect(said.status).toBe(403)
+    expect((await fetch(`${forge.apiUrl}${path}`, { headers })).status).toBe(200)
+  })
+
   test('give the same ids and tokens for the same seed', async () => {
     const told = async () => {
       await using forge = await start({ seed: 9 })

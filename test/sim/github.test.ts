@@ -174,6 +174,10 @@ describe('an app on the simulated GitHub', () => {
     })
     await narrow.rest.apps.revokeInstallationAccessToken()
     await expect(narrow.rest.repos.get(lab)).rejects.toMatchObject({ status: 401 })
+    const again = await app.rest.apps.createInstallationAccessToken({ installation_id: installation.data.id })
+    await asPerson(github, again.data.token).rest.repos.get(lab)
+    await github.expireTokens()
+    await expect(asPerson(github, again.data.token).rest.repos.get(lab)).rejects.toMatchObject({ status: 401 })
   })
 })
 
@@ -213,7 +217,7 @@ describe('webhooks of the simulated GitHub', () => {
 
   test('can be lost, doubled, late and out of order', async () => {
     await using hook = await webhookReceiver()
-    await using github = await simGithub({ clock: scaledClock(10_000) })
+    await using github = await simGithub({ clock: scaledClock(2) })
     const { pull } = await labWithPull(github)
     await github.setWebhook(hook.url, 'a secret')
     await github.webhooksSettled()
@@ -228,8 +232,8 @@ describe('webhooks of the simulated GitHub', () => {
     await github.setFaults({ duplicateWebhook: { calls: [1] } })
     expect(await say('a', 'b')).toEqual(['a', 'a', 'b'])
     await github.setFaults({ reorderWebhook: { calls: [1] } })
-    expect((await say('a', 'b')).toSorted()).toEqual(['a', 'b'])
+    expect(await say('a', 'b')).toEqual(['b', 'a'])
     await github.setFaults({ delayWebhook: { calls: [1] } })
-    expect((await say('a', 'b')).toSorted()).toEqual(['a', 'b'])
+    expect(await say('a', 'b')).toEqual(['b', 'a'])
   })
 })
