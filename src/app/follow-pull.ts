@@ -4,6 +4,7 @@ import { changeDocument } from './change-document.ts'
 import { considerBranch } from './consider-branch.ts'
 import { keys, type PullDocument } from './documents.ts'
 import { planPull } from './plan-pull.ts'
+import { showSoon } from './publish.ts'
 
 /** Brings what is known of a pull in step with the forge: plans it while it is open, follows its merge. */
 export async function followPull(
@@ -15,8 +16,9 @@ export async function followPull(
   const pull = await forgeOf(app, repo).pull(repo, number)
   if (!pull) return
   if (pull.state === 'open') return planPull(app, repo, number, options)
-  await changeDocument<PullDocument>(app.store, keys.pull(repo, number), (now) =>
+  const { document } = await changeDocument<PullDocument>(app.store, keys.pull(repo, number), (now) =>
     now && now.state !== pull.state ? { ...now, state: pull.state } : undefined,
   )
+  if (document) await showSoon(app, { repo, kind: 'plan', number })
   if (pull.state === 'merged') await considerBranch(app, repo)
 }
