@@ -1,6 +1,6 @@
 /** What people can say in a comment on a pull. */
-export const COMMANDS = ['plan', 'apply', 'status', 'cancel'] as const
-export type CommandName = (typeof COMMANDS)[number]
+const COMMANDS = ['plan', 'apply', 'status', 'cancel'] as const
+type CommandName = (typeof COMMANDS)[number]
 
 export type Command =
   | { readonly kind: CommandName; readonly clusters: readonly string[] }

@@ -3,6 +3,7 @@ import { blueprint } from '../../src/blueprint/blueprint.ts'
 import { bundle, bundleChanges } from '../../src/core/bundle.ts'
 import { noFacts, type Facts } from '../../src/core/facts.ts'
 import { planTitle, reportPlan, type ClusterPlanReport, type PlanReport } from '../../src/core/report/plan.ts'
+import { reportProblems } from '../../src/core/report/problem.ts'
 import type { ClusterSpec } from '../../src/core/spec/cluster-spec.ts'
 import { applied, homeSpec, planOf, vm } from './plan-spec.ts'
 
@@ -110,6 +111,25 @@ describe('the plan comment', () => {
     ]
     const text = report([{ cluster: 'home', problems, next: { kind: 'merge' } }])
     await expect(text).toMatchFileSnapshot('../golden/plan/problems.md')
+  })
+
+  test('problems alone make the summary of a check, bounded in number and length', () => {
+    const problem = {
+      code: 'spec.x',
+      what: 'a "b" @admin',
+      where: 'w-1',
+      remedy: 'Write `c`.',
+      retry: 'never' as const,
+    }
+    expect(reportProblems({ problems: [problem], limit: 1000 })).toBe(
+      '1 problem. Nothing was changed.\n\n- `w-1`: a "b" @\u2060admin (`spec.x`)<br>→ Write `c`.\n',
+    )
+    const many = Array.from({ length: 200 }, () => problem)
+    expect(reportProblems({ problems: many, limit: 60_000 })).toContain('… and 150 more problems')
+    const short = reportProblems({ problems: many, limit: 500 })
+    expect(short.length).toBeLessThanOrEqual(500)
+    expect(short).toMatch(/^200 problems.*did not fit/s)
+    expect(reportProblems({ problems: [], limit: 500 })).toBe('No problems.')
   })
 
   test('has a section for each cluster, and says when one is given up', () => {

@@ -6,7 +6,7 @@ import { isMember, own, type MachineView, type Situation } from './situation.ts'
 
 type VmView = MachineView & { readonly machine: VirtualMachine; readonly provider: ProxmoxProvider }
 
-export function isVm(view: MachineView): view is VmView {
+function isVm(view: MachineView): view is VmView {
   return view.machine.kind === 'vm' && view.provider !== undefined
 }
 

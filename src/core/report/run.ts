@@ -54,7 +54,7 @@ export function reportRun(report: RunReport): string {
 }
 
 /** `running, 9 of 23 steps, about 8 minutes left`: the state of a run in one line. */
-export function runTitle(run: Pick<ClusterRunReport, 'job' | 'steps' | 'runnerSeen' | 'runners'>, now: number): string {
+function runTitle(run: Pick<ClusterRunReport, 'job' | 'steps' | 'runnerSeen' | 'runners'>, now: number): string {
   const { job } = run
   switch (job.state) {
     case 'waiting':
