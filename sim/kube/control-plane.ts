@@ -30,7 +30,7 @@ export interface LanTable {
   unregister(address: string, port: number): void
 }
 
-export const API_PORT = 6443
+const API_PORT = 6443
 /** Simulated time in which a new etcd member, a learner, catches up and is promoted. */
 const LEARNER_MS = 3_000
 /** `kubeadm-certs` lives two hours. */

@@ -14,6 +14,8 @@ const MONITOR_GRACE_MS = 50_000
 /** The default toleration of `unreachable` that admission gives to every pod. */
 const EVICTION_MS = 300_000
 const KUBELET_BACK_MS = 3_000
+/** Where pods live when nobody configured a subnet. */
+const UNMANAGED_PODS = '10.85.0.0/16'
 
 const NOT_READY = 'node.kubernetes.io/not-ready'
 const UNREACHABLE = 'node.kubernetes.io/unreachable'
@@ -40,12 +42,15 @@ export class Nodes {
   readonly #controllers: Controllers
   readonly kubelets = new Map<string, Kubelet>()
   readonly #podPrefix: string
+  /** Without a pod subnet the controller manager gives nodes no range; the CNI then has its own. */
+  readonly #allocates: boolean
   #podNetworks = 0
 
   constructor(api: KubeApi, controllers: Controllers, podSubnet: string) {
     this.#api = api
     this.#controllers = controllers
-    this.#podPrefix = podSubnet.split('.').slice(0, 2).join('.')
+    this.#podPrefix = (podSubnet === '' ? UNMANAGED_PODS : podSubnet).split('.').slice(0, 2).join('.')
+    this.#allocates = podSubnet !== ''
     controllers.add(() => this.reconcile())
   }
 
@@ -61,7 +66,9 @@ export class Nodes {
     const podCidr = text(old, 'spec', 'podCIDR') ?? `${this.#podPrefix}.${this.#podNetworks++}.0/24`
     const now = stamp(this.#api.clock.now())
     if (old === undefined)
-      this.#api.create(kind, undefined, nodeObject(info, controlPlane, podCidr), { fieldManager: 'kubelet' })
+      this.#api.create(kind, undefined, nodeObject(info, controlPlane, this.#allocates ? podCidr : undefined), {
+        fieldManager: 'kubelet',
+      })
     const created = this.#api.get(kind, undefined, info.name)
     this.kubelets.set(info.name, {
       info,
@@ -254,7 +261,7 @@ const isCniPod = (pod: KubeObject): boolean =>
   text(pod, 'status', 'phase') === 'Running' &&
   pod.metadata.ownerReferences?.some(({ kind, name }) => kind === 'DaemonSet' && CNI_DAEMON_SETS.has(name)) === true
 
-export const taintKeys = (node: KubeObject): readonly string[] =>
+const taintKeys = (node: KubeObject): readonly string[] =>
   list(node, 'spec', 'taints').map((taint) => text(taint, 'key') ?? '')
 
 function setTaints(draft: KubeObject, without: readonly string[], add: readonly Fields[]): void {
@@ -268,7 +275,7 @@ function setTaints(draft: KubeObject, without: readonly string[], add: readonly 
 
 export const withV = (version: string): string => (version.startsWith('v') ? version : `v${version}`)
 
-function nodeObject(info: NodeInfo, controlPlane: boolean, podCidr: string): Fields {
+function nodeObject(info: NodeInfo, controlPlane: boolean, podCidr: string | undefined): Fields {
   return {
     apiVersion: 'v1',
     kind: 'Node',
@@ -294,8 +301,7 @@ function nodeObject(info: NodeInfo, controlPlane: boolean, podCidr: string): Fie
       },
     },
     spec: {
-      podCIDR: podCidr,
-      podCIDRs: [podCidr],
+      ...(podCidr === undefined ? {} : { podCIDR: podCidr, podCIDRs: [podCidr] }),
       taints: [...info.taints, { effect: 'NoSchedule', key: NOT_READY }],
     },
     status: nodeStatus(info),

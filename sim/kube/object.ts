@@ -6,7 +6,7 @@ export interface KubeObject {
   [field: string]: unknown
 }
 
-export interface Meta {
+interface Meta {
   name: string
   namespace?: string
   generateName?: string

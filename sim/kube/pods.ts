@@ -12,7 +12,7 @@ const POD_STOP_MS = 1_000
 /** How long the containers of a Job run. */
 const JOB_RUN_MS = 2_000
 
-export interface Taint {
+interface Taint {
   readonly key: string
   readonly value?: string
   readonly effect: string
@@ -189,7 +189,7 @@ const containerStatuses = (pod: KubeObject, state: Fields, ready: boolean): read
     state,
   }))
 
-export function tolerates(pod: unknown, taint: Taint): boolean {
+function tolerates(pod: unknown, taint: Taint): boolean {
   return list(pod, 'spec', 'tolerations').some((toleration) => {
     const effect = text(toleration, 'effect') ?? ''
     if (effect !== '' && effect !== taint.effect) return false

@@ -95,5 +95,3 @@ export const gone = (message: string) => new StatusError(410, 'Expired', message
 
 export const tooManyRequests = (message: string, details: Readonly<Record<string, unknown>>) =>
   new StatusError(429, 'TooManyRequests', message, details)
-
-export const internal = (message: string) => new StatusError(500, 'InternalError', message)

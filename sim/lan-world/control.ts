@@ -7,7 +7,7 @@ import type { LanFaults, LanWorld } from './lan-world.ts'
 const MAX_BODY_BYTES = 4 * 1_048_576
 
 /** `POST /` with one of these; the answer is `{"result": …}` or `{"error": text}`. */
-export type ControlCall =
+type ControlCall =
   | { readonly call: 'overview' }
   | { readonly call: 'kubectl'; readonly endpoint: string; readonly argv: readonly string[]; readonly stdin?: string }
   | { readonly call: 'commands'; readonly host: string }

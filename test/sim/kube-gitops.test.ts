@@ -8,15 +8,17 @@ import { createCipheriv, randomBytes } from 'node:crypto'
 import ssh2 from 'ssh2'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { stringify } from 'yaml'
+import type { Faults } from '../../sim/faults.ts'
 import { GitRepository } from '../../sim/git/repository.ts'
 import type { GitSshServer } from '../../sim/git/ssh-server.ts'
 import { gitSshServer } from '../../sim/git/ssh-server.ts'
 import type { SimulatedCluster } from '../../sim/kube/control-plane.ts'
+import type { KubeFault } from '../../sim/kube/server.ts'
 import { conditionOf } from '../../sim/kube/conditions.ts'
 import type { KubeObject } from '../../sim/kube/object.ts'
 import { list, text } from '../../sim/kube/object.ts'
 import { content } from '../../sim/mirror/content.ts'
-import { flannel, startedCluster, until } from './kube-fixture.ts'
+import { flannel, node, startedCluster, until } from './kube-fixture.ts'
 
 const RECORDED = new URL('../../../shared/vectors/gitops/', import.meta.url)
 const recorded = (name: string, kind: string): KubeObject | undefined => {
@@ -90,11 +92,8 @@ const forge = new Forge()
 beforeAll(() => forge.start())
 afterAll(() => forge.stop())
 
-async function withNetwork() {
-  const started = await startedCluster(
-    {},
-    { node: { ...(await import('./kube-fixture.ts')).node('cp-1', '10.4.0.11') } },
-  )
+async function withNetwork(faults: Faults<KubeFault> = {}) {
+  const started = await startedCluster({ faults }, { node: node('cp-1', '10.4.0.11') })
   await apply(started.cluster, [{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'kube-flannel' } }, flannel()])
   return started
 }
@@ -173,8 +172,12 @@ const app = (rev: unknown) =>
     .join('---\n')
 
 describe('Flux', () => {
-  async function withFlux(identity = forge.key.private, knownHosts = `${forge.server.knownHosts}\n`) {
-    const started = await withNetwork()
+  async function withFlux(
+    identity = forge.key.private,
+    knownHosts = `${forge.server.knownHosts}\n`,
+    faults: Faults<KubeFault> = {},
+  ) {
+    const started = await withNetwork(faults)
     const { cluster } = started
     await install(cluster, upstream('flux2/releases/download/v2.9.4/install.yaml'), 'flux-system')
     await apply(cluster, [
@@ -284,6 +287,19 @@ describe('Flux', () => {
     )
     expect(messageOf(failed, 'Ready')).toContain('handshake failed')
     expectAsRecorded(failed, name, 'Ready', 'Reconciling', 'FetchFailed')
+  })
+
+  test('a Git server out of reach is said to be, and tried again', async () => {
+    const commit = await forge.push({ 'apps/app.yaml': app('1') })
+    await using flux = await withFlux(forge.key.private, `${forge.server.knownHosts}\n`, {
+      gitUnreachable: { calls: [1] },
+    })
+    await until(() => (messageOf(flux.get('GitRepository'), 'Ready').includes('connection refused') ? true : undefined))
+    const fetched = await until(() =>
+      conditionOf(flux.get('GitRepository'), 'Ready')?.['status'] === 'True' ? flux.get('GitRepository') : undefined,
+    )
+    expect(text(fetched, 'status', 'artifact', 'revision')).toBe(`main@sha1:${commit}`)
+    expect(conditionOf(fetched, 'FetchFailed')).toBeUndefined()
   })
 
   test('an object that the API refuses is named', async () => {

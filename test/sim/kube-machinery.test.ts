@@ -4,7 +4,7 @@ import { stringify } from 'yaml'
 import { mergePatch, strategicMergePatch, jsonPatch } from '../../sim/kube/patch.ts'
 import { fieldSelector, labelSelector } from '../../sim/kube/selector.ts'
 import { builtInKinds } from '../../sim/kube/resource.ts'
-import { clientConfig, startedCluster, until } from './kube-fixture.ts'
+import { clientConfig, flannel, node, startedCluster, until } from './kube-fixture.ts'
 
 const kindNamed = (name: string) => {
   const found = builtInKinds().find(({ kind }) => kind === name)
@@ -273,12 +273,8 @@ describe('selectors', () => {
 })
 
 test('a Deployment rolls to a new template without going below its replicas', async () => {
-  await using started = await startedCluster(
-    {},
-    { node: { ...(await import('./kube-fixture.ts')).node('cp-1', '10.4.0.11') } },
-  )
+  await using started = await startedCluster({}, { node: node('cp-1', '10.4.0.11') })
   const { cluster } = started
-  const { flannel } = await import('./kube-fixture.ts')
   const web = (image: string) => ({
     apiVersion: 'apps/v1',
     kind: 'Deployment',

@@ -2,7 +2,6 @@ import { stringify } from 'yaml'
 import type { KubeObject } from '../object.ts'
 import { at, isRecord, list, number, text } from '../object.ts'
 import type { ResourceKind } from '../resource.ts'
-import { qualified } from '../status.ts'
 import { jsonPath } from './json-path.ts'
 
 /** `node/k3`, `deployment.apps/web` */
@@ -180,5 +179,3 @@ export function printed(format: string, kind: ResourceKind, objects: readonly Ku
     `unable to match a printer suitable for the output format "${format}", allowed formats are: custom-columns,custom-columns-file,go-template,go-template-file,json,jsonpath,jsonpath-as-json,jsonpath-file,name,template,templatefile,wide,yaml`,
   )
 }
-
-export const resourceTitle = (kind: ResourceKind): string => qualified(kind)
