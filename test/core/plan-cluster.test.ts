@@ -195,6 +195,13 @@ describe('a running cluster', () => {
     expect(ids(planOf(spec, off))).toEqual(['start-vm/w-1', 'await-host/w-1', 'await-cluster/home'])
   })
 
+  test('a member that did not answer is asked again, and not said to have changed', () => {
+    const away = machineOf(facts, 'w-1', ({ vm: seen }) => ({ vm: seen!, host: { reachable: false, kubeadm: 'none' } }))
+    const plan = planOf(spec, away)
+    expect(ids(plan)).toEqual(['await-host/w-1', 'prepare-host/w-1', 'await-cluster/home'])
+    expect(plan.machines[1]?.summary).toMatch(/^did not answer when last asked/)
+  })
+
   test('an optional machine that is away stops nobody', () => {
     const laptop = homeSpec({ machines: [...spec.machines, host('laptop', { optional: true })] })
     const away = {

@@ -15,6 +15,7 @@ test('a plan in the terminal', async () => {
     ],
   })
   await expect(terminalPlan(planOf(next, facts), { steps: true })).toMatchFileSnapshot('../golden/terminal/plan.txt')
+  await expect(terminalPlan(planOf(spec), { steps: false })).toMatchFileSnapshot('../golden/terminal/new-cluster.txt')
   expect(terminalPlan(planOf(spec, facts), { steps: true })).toBe('home: nothing to change\n')
 })
 

@@ -1,4 +1,5 @@
 import { digest } from '../canonical.ts'
+import type { HostRecipe } from '../steps/host.ts'
 import type { PlanDraft } from './draft.ts'
 import { awaitHost } from './proxmox.ts'
 import { isMember, own, type MachineView, type Situation } from './situation.ts'
@@ -16,7 +17,8 @@ function needsPreparation({ blueprint }: Situation, { host, machine }: MachineVi
   return recipe !== undefined && host?.recipeDigest !== digest(recipe)
 }
 
-function prepare({ blueprint, spec }: Situation, draft: PlanDraft, view: MachineView): void {
+function prepare(situation: Situation, draft: PlanDraft, view: MachineView): void {
+  const { blueprint, spec } = situation
   const { machine, target, mark } = view
   const recipe = own(blueprint.recipes, machine.name)
   if (recipe === undefined) return
@@ -33,9 +35,15 @@ function prepare({ blueprint, spec }: Situation, draft: PlanDraft, view: Machine
       : [],
     machine: machine.name,
     impact: member ? 'restart' : machine.kind === 'host' ? 'live' : 'nothing',
-    summary: member
-      ? `host settings changed: ${recipe.runtime.kind} and kubelet restart`
-      : `${recipe.runtime.kind} and Kubernetes ${spec.kubernetes.version} installed`,
+    summary: preparationSummary(situation, view, recipe),
     uses: member && machine.role === 'control-plane' ? [`etcd:${spec.name}`] : [],
   })
+}
+
+function preparationSummary({ spec: { kubernetes } }: Situation, view: MachineView, recipe: HostRecipe): string {
+  const { kind } = recipe.runtime
+  if (!isMember(view)) return `${kind} and Kubernetes ${kubernetes.version} installed`
+  return view.host?.reachable === true
+    ? `host settings changed: ${kind} and kubelet restart`
+    : `did not answer when last asked: host settings are checked, and ${kind} and kubelet restart if they differ`
 }

@@ -1,5 +1,5 @@
 import type { Plan } from '../plan.ts'
-import { IMPACTS, type Impact, type PlannedStep } from '../step.ts'
+import { IMPACTS, type Impact, type PlannedStep, worse } from '../step.ts'
 
 /** A plan as reports read it: the contents of its steps may be left out. */
 export type PlanView = Omit<Plan, 'steps'> & { readonly steps: readonly Omit<PlannedStep, 'step'>[] }
@@ -50,3 +50,16 @@ export function isDisruptive(impact: Impact): boolean {
 export function count(n: number, noun: string): string {
   return `${n} ${noun}${n === 1 ? '' : 's'}`
 }
+
+/** What happens to the cluster as a whole: the summaries of its steps, and the gravest impact. */
+export function clusterChange(plan: PlanView): { readonly summary: string; readonly impact: Impact } | undefined {
+  const shared = plan.steps.filter(({ id, machine }) => machine === undefined && !PREPARATIONS.test(id))
+  if (shared.length === 0) return undefined
+  return {
+    summary: shared.map(({ summary }) => summary).join('; '),
+    impact: shared.reduce<Impact>((gravest, step) => worse(gravest, step.impact), 'nothing'),
+  }
+}
+
+/** Steps without a machine that say nothing about the cluster itself. */
+const PREPARATIONS = /^(?:fetch-image|await-cluster)\//

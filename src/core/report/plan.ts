@@ -4,10 +4,9 @@ import type { Instant } from '../facts.ts'
 import type { MachineImpact } from '../plan.ts'
 import type { FileProblem, ProblemFields } from '../problem.ts'
 import type { EngineName } from '../spec/cluster-spec.ts'
-import { worse, type Impact } from '../step.ts'
 import { fenced, inlineCode, plainText } from './escape.ts'
 import { fit, folded } from './fit.ts'
-import { count, headline, impactWord, isDisruptive, type PlanView } from './plan-summary.ts'
+import { clusterChange, count, headline, impactWord, isDisruptive, type PlanView } from './plan-summary.ts'
 import { problemList } from './problem.ts'
 
 /** What a reader has to do for the plan to run, decided by policy and shown as the `Next:` line. */
@@ -149,7 +148,8 @@ const DISTURBS = {
 /** Most rows of the table; equal rows are one already. */
 const MAX_ROWS = 60
 
-function table({ machines, steps: planned }: PlanView, depth: Depth): string {
+function table(plan: PlanView, depth: Depth): string {
+  const { machines } = plan
   const groups = new Map<string, MachineImpact[]>()
   for (const machine of machines) {
     if (depth === 'summary' && machine.change === 'untouched') continue
@@ -168,7 +168,7 @@ function table({ machines, steps: planned }: PlanView, depth: Depth): string {
             ? 1
             : 2
   const rows = [...groups.values()].sort(([a], [b]) => rank(a) - rank(b))
-  const cluster = clusterRow(planned)
+  const cluster = clusterRow(plan)
   if (rows.length === 0 && cluster.length === 0) return ''
   const shown = rows.slice(0, MAX_ROWS).map((group) => {
     const [first] = group
@@ -187,18 +187,13 @@ function table({ machines, steps: planned }: PlanView, depth: Depth): string {
   ].join('\n')
 }
 
-/** What happens to the cluster as a whole, in one row. */
-function clusterRow(planned: PlanView['steps']): readonly string[] {
-  const shared = planned.filter(({ id, machine }) => machine === undefined && !PREPARATIONS.test(id))
-  if (shared.length === 0) return []
-  const impact = shared.reduce<Impact>((gravest, step) => worse(gravest, step.impact), 'nothing')
-  return [
-    `| the cluster | ${plainText(shared.map(({ summary }) => summary).join('; '), MAX_CLUSTER_TEXT)} | ${impact === 'nothing' ? '' : impactWord('changes', impact)} |`,
-  ]
+function clusterRow(plan: PlanView): readonly string[] {
+  const change = clusterChange(plan)
+  if (change === undefined) return []
+  const word = change.impact === 'nothing' ? '' : impactWord('changes', change.impact)
+  return [`| the cluster | ${plainText(change.summary, MAX_CLUSTER_TEXT)} | ${word} |`]
 }
 
-/** Steps without a machine that say nothing about the cluster itself. */
-const PREPARATIONS = /^(?:fetch-image|await-cluster)\//
 /** In characters; names of the components of one cluster take about half. */
 const MAX_CLUSTER_TEXT = 1000
 

@@ -1,7 +1,7 @@
 import { estimate, roughly } from '../estimate.ts'
 import type { FileProblem, ProblemFields } from '../problem.ts'
 import { visible } from './escape.ts'
-import { count, headline, impactWord, type PlanView } from './plan-summary.ts'
+import { clusterChange, count, headline, impactWord, type PlanView } from './plan-summary.ts'
 
 /** A plan as plain text, one line per machine, columns aligned; with every step when `steps` is asked for. */
 export function terminalPlan(plan: PlanView, options: { readonly steps: boolean }): string {
@@ -19,6 +19,8 @@ export function terminalPlan(plan: PlanView, options: { readonly steps: boolean 
       ]),
     ),
   )
+  const shared = clusterChange(plan)
+  if (shared !== undefined) lines.push(`     the cluster: ${visible(shared.summary)}`)
   const { seconds, widest } = estimate(plan)
   if (options.steps) {
     lines.push('')
