@@ -1,6 +1,6 @@
+import { basePrograms } from './base-programs.ts'
 import type { SimHost } from './host.ts'
 import { programsOf } from './package-catalogue.ts'
-import { basePrograms } from './programs/index.ts'
 
 /** Directories of a fresh system that are not made by one of its files. */
 const DIRECTORIES = [

@@ -13,7 +13,8 @@ import { KernelSettings } from './kernel-settings.ts'
 import type { Os } from './os.ts'
 import type { Installed } from './package.ts'
 import { basePackages } from './package-catalogue.ts'
-import type { Answer, Login, Start } from './program.ts'
+import type { Login } from './login.ts'
+import type { Answer, Start } from './program.ts'
 import { runScript } from './shell.ts'
 import type { Unit } from './unit.ts'
 import { unit, unitName } from './unit.ts'
@@ -78,7 +79,6 @@ export interface Mutation {
 
 /** The record of a host keeps this many changes; a story makes some hundred. */
 const MAX_MUTATIONS = 10_000
-export const LOCK_FRONTEND = '/var/lib/dpkg/lock-frontend'
 
 /** A Debian or Ubuntu machine: disk, packages, units and kernel, without any real process. */
 export class SimHost {

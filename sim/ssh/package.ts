@@ -1,3 +1,6 @@
+/** Held by whoever installs, so that only one does. */
+export const LOCK_FRONTEND = '/var/lib/dpkg/lock-frontend'
+
 /** A package as a repository offers it. */
 export interface Offered {
   readonly name: string

@@ -1,12 +1,6 @@
 import type { DiskView } from './disk.ts'
 import type { SimHost } from './host.ts'
-
-export interface Login {
-  readonly name: string
-  readonly uid: number
-  readonly gid: number
-  readonly home: string
-}
+import type { Login } from './login.ts'
 
 export interface Answer {
   readonly stdout: string

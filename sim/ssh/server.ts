@@ -2,8 +2,9 @@ import type { AddressInfo, Socket } from 'node:net'
 import ssh2 from 'ssh2'
 import type { AuthContext, Connection, ServerChannel, Session } from 'ssh2'
 import type { SimHost } from './host.ts'
-import type { Login } from './program.ts'
-import { loginEnv, runScript } from './shell.ts'
+import type { Login } from './login.ts'
+import { loginEnv } from './login.ts'
+import { runScript } from './shell.ts'
 
 /** OpenSSH's MaxSessions. */
 const MAX_SESSIONS = 10

@@ -4,7 +4,9 @@ import type { CommandNode, ResolvedCommandContext, ScriptNode, StatementNode } f
 import type { FileError } from './disk.ts'
 import { DiskError, DiskView, REDIRECT_MARK } from './disk.ts'
 import type { SimHost } from './host.ts'
-import type { Answer, Call, Login, Program, ShellState, Start } from './program.ts'
+import type { Login } from './login.ts'
+import { loginEnv } from './login.ts'
+import type { Answer, Call, Program, ShellState, Start } from './program.ts'
 import { quoteAll } from './program.ts'
 import { programs } from './programs/index.ts'
 import { completeScript } from './script-tree.ts'
@@ -170,20 +172,6 @@ function asBashSays(
     )
     .replaceAll(/^bash: execution aborted\n/gm, '')
     .replaceAll(/^bash: (?=\S+: command not found$)/gm, `${name ?? 'bash'}: ${line}`)
-}
-
-export function loginEnv(login: Login): Record<string, string> {
-  return {
-    HOME: login.home,
-    LOGNAME: login.name,
-    USER: login.name,
-    SHELL: '/bin/bash',
-    LANG: 'C.UTF-8',
-    PATH:
-      login.uid === 0
-        ? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
-        : '/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games',
-  }
 }
 
 /** Function definitions of a script as text, since an EXIT trap usually calls one of them. */

@@ -1,7 +1,6 @@
 import type { SimHost } from '../host.ts'
-import { LOCK_FRONTEND } from '../host.ts'
 import type { Offered, Source } from '../package.ts'
-import { compareVersions, matchesVersion } from '../package.ts'
+import { compareVersions, LOCK_FRONTEND, matchesVersion } from '../package.ts'
 import { keyringAccepts, repositoryAt, sourcesIn } from '../package-catalogue.ts'
 import type { Answer, Call, Program } from '../program.ts'
 import { err, out, switches } from '../program.ts'
@@ -501,7 +500,7 @@ const aptMark: Program = ({ host, argv, login }) => {
         .toSorted()
         .join(''),
     )
-  switch (verb) {
+  switch (verb ?? '') {
     case 'showhold':
       return listed(({ held }) => held)
     case 'showmanual':

@@ -39,7 +39,7 @@ function idOf(host: SimHost, file: string, word: string): number | undefined {
 const KIND = { file: '-', dir: 'd', link: 'l' } as const
 
 export function modeText(entry: Entry): string {
-  const letters = [...'rwxrwxrwx'].map((letter, n) => (((entry.mode >> (8 - n)) & 1) === 1 ? letter : '-'))
+  const letters = 'rwxrwxrwx'.split('').map((letter, n) => (((entry.mode >> (8 - n)) & 1) === 1 ? letter : '-'))
   if ((entry.mode & 0o1000) !== 0) letters[8] = letters[8] === 'x' ? 't' : 'T'
   return KIND[entry.kind] + letters.join('')
 }

@@ -33,38 +33,3 @@ export const programs: Readonly<Record<string, Program>> = {
   ...kubernetesPrograms,
   'run-program': runProgram,
 }
-
-/** Programs of every image that belong to no package of the model, in /usr/bin unless said otherwise. */
-const IN_USR_BIN = [
-  // Answered by the shell itself.
-  ...['awk', 'base64', 'basename', 'cat', 'chmod', 'column', 'comm', 'cut', 'date', 'diff', 'dirname', 'du', 'echo'],
-  ...['egrep', 'env', 'expand', 'expr', 'false', 'fgrep', 'file', 'find', 'fold', 'grep', 'gunzip', 'gzip', 'head'],
-  ...['join', 'ln', 'md5sum', 'mkdir', 'mv', 'nl', 'od', 'paste', 'printenv', 'printf', 'pwd', 'readlink', 'rev', 'rm'],
-  ...['rmdir', 'sed', 'seq', 'sha1sum', 'sha256sum', 'sleep', 'sort', 'split', 'strings', 'tac', 'tail', 'tar', 'tee'],
-  ...['time', 'touch', 'tr', 'true', 'uniq', 'wc', 'which', 'zcat'],
-  // Answered by this folder.
-  ...[
-    'arch',
-    'bash',
-    'chgrp',
-    'chown',
-    'cmp',
-    'cp',
-    'dash',
-    'dd',
-    'df',
-    'findmnt',
-    'flock',
-    'getconf',
-    'getent',
-    'groups',
-  ],
-  ...['hostname', 'id', 'install', 'ionice', 'kill', 'logger', 'ls', 'lsblk', 'mktemp', 'mount', 'mountpoint', 'nice'],
-  ...['nohup', 'nproc', 'realpath', 'setsid', 'sh', 'stat', 'stdbuf', 'sync', 'timeout', 'truncate', 'umount', 'uname'],
-  ...['whoami', 'xargs', 'ssh-keygen', 'cloud-init'],
-]
-const IN_USR_SBIN = ['groupadd', 'halt', 'poweroff', 'reboot', 'shutdown', 'swapoff', 'swapon', 'useradd', 'usermod']
-
-export function basePrograms(): string[] {
-  return [...IN_USR_BIN.map((name) => `/usr/bin/${name}`), ...IN_USR_SBIN.map((name) => `/usr/sbin/${name}`)]
-}

@@ -55,7 +55,7 @@ const kubeadm: Program = async (call) => {
     return err(
       `[preflight] Some fatal errors occurred:\n\t[ERROR IsPrivilegedUser]: user is not running as root\n[preflight] If you know what you are doing, you can make a check non-fatal with \`--ignore-preflight-errors=...\`\nerror: error execution phase preflight: preflight checks failed\n${SEE_STACK}`,
     )
-  switch (verb) {
+  switch (verb ?? '') {
     case 'init':
       return init(call)
     case 'join':

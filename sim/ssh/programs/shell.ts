@@ -1,6 +1,7 @@
-import type { Answer, Call, Login, Program } from '../program.ts'
+import type { Login } from '../login.ts'
+import { loginEnv } from '../login.ts'
+import type { Answer, Call, Program } from '../program.ts'
 import { err, out, quoteAll, switches } from '../program.ts'
-import { loginEnv } from '../shell.ts'
 
 const SECURE_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const TIMED_OUT = 124
