@@ -174,6 +174,16 @@ describe('contradictions', () => {
       ['compat.runtime @ 1.7.28'],
     ],
     [
+      'a containerd by its minor only',
+      home(['version: 1.36', 'version: 1.36\n    runtime: { kind: containerd, version: 2.3 }']),
+      ['spec.inexact-version @ 2.3'],
+    ],
+    [
+      'a mode for the kube-proxy that Cilium replaces',
+      home(['version: 1.36', 'version: 1.36\n    proxyMode: ipvs'], ['kind: flannel', 'kind: cilium']),
+      ['spec.unused-field @ proxyMode'],
+    ],
+    [
       'an unknown engine version',
       home(['engine: flux', 'engine: flux, version: 2.8.0']),
       ['spec.unknown-version @ 2.8.0'],

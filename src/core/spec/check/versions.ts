@@ -14,6 +14,7 @@ import {
 } from '../../catalogue.ts'
 import type { FileProblem } from '../../problem.ts'
 import { type Check, type Draft, problemAt } from '../draft.ts'
+import { valueAt } from '../schema-problem.ts'
 import type { Path } from '../source-text.ts'
 
 /** Versions that exist, and that go together. */
@@ -21,7 +22,7 @@ export const versions: Check = (draft) => {
   const certain = !draft.assumed.has('kubernetes')
   return [
     ...(certain ? [...kubernetes(draft), ...runtime(draft), ...featureGates(draft)] : []),
-    ...(certain && !draft.assumed.has('cni') ? cni(draft) : []),
+    ...(certain && !draft.assumed.has('cni') ? [...cni(draft), ...proxy(draft)] : []),
     ...engine(draft),
   ]
 }
@@ -91,6 +92,15 @@ function runtime(draft: Draft): readonly FileProblem[] {
   )
     return []
   const { kind, version } = k8s.runtime
+  const path: Path = ['spec', 'kubernetes', 'runtime', 'version']
+  if (!/^[0-9]+\.[0-9]+\.[0-9]+$/.test(version))
+    return [
+      problemAt(draft, path, [
+        'spec.inexact-version',
+        `${kind} ${version} is not an exact version`,
+        `Write all three numbers, or leave it out for the newest ${kind === 'crio' ? minorOf(k8s.version) : containerdSeries(k8s.version)}.`,
+      ]),
+    ]
   if (kind === 'containerd' ? containerdFits(version, k8s.version) : crioFits(version, k8s.version)) return []
   return [
     problemAt(
@@ -133,6 +143,20 @@ function cni(draft: Draft): readonly FileProblem[] {
       ]),
     ]
   return []
+}
+
+/** A field that would have no effect is a misunderstanding, so it is said rather than ignored. */
+function proxy(draft: Draft): readonly FileProblem[] {
+  const path: Path = ['spec', 'kubernetes', 'proxyMode']
+  if (draft.spec.network.cni.kind !== 'cilium' || valueAt(draft.source.value, path) === undefined) return []
+  return [
+    problemAt(
+      draft,
+      path,
+      ['spec.unused-field', 'proxyMode has no effect with Cilium, which replaces kube-proxy', 'Leave it out.'],
+      'key',
+    ),
+  ]
 }
 
 function engine(draft: Draft): readonly FileProblem[] {
