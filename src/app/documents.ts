@@ -101,6 +101,8 @@ export interface JobDocument {
   readonly fence: number
   readonly runner?: string
   readonly plan?: KeptPlan
+  /** Digest of what its state was decided from: request and facts. */
+  readonly decidedFrom?: string
   /** Kept output: `log/<job>/…` */
   readonly log: { readonly chunks: number; readonly characters: number; readonly dropped: number }
   /** Since when it has been in its state, by the store's clock. */

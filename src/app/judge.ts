@@ -9,6 +9,9 @@ import type { PolicyNow } from './policy.ts'
 /** Whether a merged plan may run now; if not, why, and since when it may if only time is missing. */
 export type Judgement = { readonly run: true } | { readonly run: false; readonly why: ProblemFields }
 
+/** Code of a wait that ends by itself. */
+export const COOLING_OFF = 'policy.cooling-off'
+
 /** Most risks named in one sentence; the plan comment lists them all. */
 const RISKS_NAMED = 5
 
@@ -74,7 +77,7 @@ function judgeDestruction(policy: Policy, people: readonly Approved[], plan: Pla
       .at(-1) ?? now
   const start = new Date(Date.parse(last) + durationMs(coolingOff)).toISOString()
   if (start > now) {
-    return wait('policy.cooling-off', `${lost(plan)}; it starts at ${start}`, {
+    return wait(COOLING_OFF, `${lost(plan)}; it starts at ${start}`, {
       remedy: 'Comment "/slipway cancel" to stop it.',
     })
   }

@@ -118,7 +118,12 @@ async function show(
 
   if (subject.kind === 'deployment') {
     const state = await deploymentOf(app, subject.repo, subject.cluster)
-    if (state) await once('deployment', state, () => forge.deployment(subject.repo, state))
+    if (state) {
+      await once('deployment', state, async () => {
+        const { defaultBranch } = await forge.repository(subject.repo)
+        await forge.deployment(subject.repo, { ...state, branch: defaultBranch })
+      })
+    }
     return parts
   }
   const pull = (await app.store.get<PullDocument>(keys.pull(subject.repo, subject.number)))?.value
@@ -154,11 +159,9 @@ async function deploymentOf(app: App, repo: RepoRef, cluster: string) {
   if (document?.job === undefined) return undefined
   const job = (await app.store.get<JobDocument>(keys.job(document.job)))?.value.job
   if (!job) return undefined
-  const { defaultBranch } = await forgeOf(app, repo).repository(repo)
   return {
     environment: `slipway/${cluster}`,
     commit: job.order.commit,
-    branch: defaultBranch,
     state: DEPLOYMENT[job.state],
     description: describe(job),
   }

@@ -1,3 +1,4 @@
+import { digest } from '../core/canonical.ts'
 import type { Instant } from '../core/facts.ts'
 import { type Job, type JobOrder, noProgress } from '../core/job.ts'
 import type { ProblemFields } from '../core/problem.ts'
@@ -15,7 +16,7 @@ import {
   type PullDocument,
   type Wanted,
 } from './documents.ts'
-import { judge } from './judge.ts'
+import { COOLING_OFF, judge } from './judge.ts'
 import { readPolicy } from './policy.ts'
 import { showSoon } from './publish.ts'
 import { freeCluster } from './free-cluster.ts'
@@ -29,16 +30,29 @@ const TURNS = 10
 /**
  * Brings a cluster's job in step with what the default branch asks and with the newest facts: makes it, queues it, lets
  * it wait and says why, or ends it. Repeating it changes nothing.
+ * @param options.unlessDecided - Leave a decision alone that was made from the same request and facts. The sweep asks
+ *   this way, since deciding reads from the forge; a policy that changed comes with a push, which decides again.
  */
-export async function settleCluster(app: App, repo: RepoRef, cluster: string): Promise<void> {
+export async function settleCluster(
+  app: App,
+  repo: RepoRef,
+  cluster: string,
+  options: { readonly unlessDecided?: boolean } = {},
+): Promise<void> {
   const newId = app.random.id()
   for (let turn = 0; turn < TURNS; turn += 1) {
-    if ((await settleOnce(app, repo, cluster, newId)) === 'settled') return
+    if ((await settleOnce(app, repo, cluster, newId, options.unlessDecided ?? false)) === 'settled') return
   }
   app.log.warn('a cluster did not settle', { repo: repo.id, cluster })
 }
 
-async function settleOnce(app: App, repo: RepoRef, cluster: string, newId: string): Promise<'settled' | 'again'> {
+async function settleOnce(
+  app: App,
+  repo: RepoRef,
+  cluster: string,
+  newId: string,
+  unlessDecided: boolean,
+): Promise<'settled' | 'again'> {
   const stored = await app.store.get<ClusterDocument>(keys.cluster(repo, cluster))
   if (!stored) return 'settled'
   const document = stored.value
@@ -72,20 +86,29 @@ async function settleOnce(app: App, repo: RepoRef, cluster: string, newId: strin
   }
   if (wanted.asked === 0) return 'settled'
 
-  const next = await decide(app, repo, cluster, wanted, now)
-  if (current && open && current.value.asked === wanted.asked) {
+  const facts = (await app.store.get<FactsDocument>(keys.facts(repo, cluster)))?.value
+  const decidedFrom = digest({ wanted, facts: facts?.hash ?? null })
+  const served = current && open && current.value.asked === wanted.asked
+  if (served && job.state === 'queued' && job.order.expiresAt <= now) {
+    const { order } = job
+    return replaceJob(
+      app,
+      current.value,
+      { order, state: 'stopped', problem: expired(order), progress: noProgress },
+      now,
+    )
+  }
+  if (served && unlessDecided && current.value.decidedFrom === decidedFrom) {
+    // The one decision that time alone changes.
+    if (job.state !== 'waiting' || job.why.code !== COOLING_OFF) return 'settled'
+  }
+
+  const next = await decide(app, repo, cluster, wanted, facts, now)
+  if (served) {
     await linkToPull(app, current.value)
     const { order } = current.value.job
-    if (job.state === 'queued' && order.expiresAt <= now) {
-      return replaceJob(
-        app,
-        current.value,
-        { order, state: 'stopped', problem: expired(order), progress: noProgress },
-        now,
-      )
-    }
     const same = { ...next.order, id: order.id, createdAt: order.createdAt, expiresAt: order.expiresAt }
-    return replaceJob(app, current.value, next.job(same), now, next.plan)
+    return replaceJob(app, current.value, next.job(same), now, { plan: next.plan, decidedFrom })
   }
 
   const order = { ...next.order, id: newId }
@@ -95,6 +118,7 @@ async function settleOnce(app: App, repo: RepoRef, cluster: string, newId: strin
     asked: wanted.asked,
     fence: 0,
     ...(next.plan === undefined ? {} : { plan: next.plan }),
+    decidedFrom,
     log: { chunks: 0, characters: 0, dropped: 0 },
     since: now,
   }
@@ -122,10 +146,16 @@ interface Decision {
 }
 
 /** What is to be done about a request now: a pure decision over spec, facts, review and policy, all read here. */
-async function decide(app: App, repo: RepoRef, cluster: string, wanted: Wanted, now: Instant): Promise<Decision> {
+async function decide(
+  app: App,
+  repo: RepoRef,
+  cluster: string,
+  wanted: Wanted,
+  facts: FactsDocument | undefined,
+  now: Instant,
+): Promise<Decision> {
   const forge = forgeOf(app, repo)
   const info = await forge.repository(repo)
-  const facts = (await app.store.get<FactsDocument>(keys.facts(repo, cluster)))?.value
   const derived = await deriveCluster(app, info, wanted.commit, cluster, facts)
   const order: JobOrder = {
     id: '',
@@ -167,16 +197,23 @@ async function replaceJob(
   before: JobDocument,
   job: Job,
   now: Instant,
-  plan?: KeptPlan,
+  decision?: { readonly plan: KeptPlan | undefined; readonly decidedFrom: string },
 ): Promise<'settled' | 'again'> {
-  if (JSON.stringify(job) === JSON.stringify(before.job)) return 'settled'
+  const decidedFrom = decision?.decidedFrom ?? before.decidedFrom
+  if (JSON.stringify(job) === JSON.stringify(before.job) && decidedFrom === before.decidedFrom) return 'settled'
   let next: JobDocument = before
   const { changed } = await changeDocument<JobDocument>(
     app.store,
     keys.job(job.order.id),
     (current) => {
       if (!current || JSON.stringify(current) !== JSON.stringify(before)) return undefined
-      next = { ...current, job, since: job.state === current.job.state ? current.since : now, ...(plan && { plan }) }
+      next = {
+        ...current,
+        job,
+        since: job.state === current.job.state ? current.since : now,
+        ...(decision?.plan && { plan: decision.plan }),
+        ...(decidedFrom !== undefined && { decidedFrom }),
+      }
       return next
     },
     { expiresAt: after(now, KEEP_MS) },

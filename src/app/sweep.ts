@@ -38,7 +38,7 @@ export async function sweep(app: App, options: { readonly forges?: boolean } = {
   }
   for (const { value } of await listAll<ClusterDocument>(app.store, 'cluster/')) {
     await guarded(app, 'cluster', async () => {
-      await settleCluster(app, value.repo, value.cluster)
+      await settleCluster(app, value.repo, value.cluster, { unlessDecided: true })
       await showAgain(app, value, now)
     })
   }
