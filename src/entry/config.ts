@@ -158,6 +158,16 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   }
 }
 
+/** Every secret among the settings, for the log to keep out. */
+export function secretsOf({ github, gitlab, signingKey, tls }: AppConfig): readonly string[] {
+  return [
+    ...(github ? [github.privateKey, ...github.webhookSecrets] : []),
+    ...(gitlab ? [gitlab.token, ...gitlab.webhookSecrets, ...gitlab.signingTokens] : []),
+    signingKey,
+    ...(tls ? [tls.key] : []),
+  ]
+}
+
 function both(current: string | undefined, previous: string | undefined): readonly string[] {
   return [current, previous].filter((secret) => secret !== undefined)
 }
