@@ -179,10 +179,11 @@ const crictl: Program = (call) => {
     )
   }
   if (verb === 'exec') {
-    const at = words.indexOf('etcdctl')
+    // The rest of the line belongs to etcdctl, switches included.
+    const at = argv.indexOf('etcdctl')
     return at < 0
       ? err('FATA[0000] the simulator runs etcdctl in containers only\n')
-      : etcdctl(host, words.slice(at + 1))
+      : etcdctl(host, argv.slice(at + 1))
   }
   return out()
 }

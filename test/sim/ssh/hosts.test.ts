@@ -348,6 +348,10 @@ networking: {podSubnet: 10.244.0.0/16}
       },
     ])
     expect(hosts.readFile('n1', '/etc/kubernetes/admin.conf')).toContain('https://10.4.0.10:6443')
+    const members = await hosts.runAsRoot('n1', 'crictl exec etcd etcdctl member list -w json')
+    expect(JSON.parse(members.stdout)).toMatchObject({
+      members: [{ name: 'cp-1', peerURLs: ['https://10.4.0.11:2380'] }],
+    })
     const hash = /sha256:\w+/.exec(init.stdout)![0]
     const join = `kubeadm join 10.4.0.10:6443 --token abcdef.0123456789abcdef --discovery-token-ca-cert-hash ${hash}`
     expect((await hosts.runAsRoot('n2', join)).stdout).toContain('This node has joined the cluster')
