@@ -27,7 +27,8 @@ export function fileRoutes(world: GitlabWorld): Hono {
       const { path = '', recursive = 'false', pagination } = context.req.query()
       const sha = await repository.git.resolve(context.req.query('ref') ?? repository.defaultBranch)
       if (sha === undefined) throw notFound('Tree')
-      if (path !== '' && (await repository.git.objectId(`${sha}:${path}^{tree}`)) === undefined) {
+      const folder = path === '' ? undefined : await repository.git.objectId(`${sha}:${path}`)
+      if (path !== '' && (folder === undefined || (await repository.git.objectType(folder)) !== 'tree')) {
         throw notFound('invalid revision or path')
       }
       const entries = await repository.git.tree(sha, { path, recursive: recursive === 'true' })

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { simGithub } from '../../sim/github/server.ts'
+import { simGitlab } from '../../sim/gitlab/server.ts'
 import type { SimForge } from '../../sim/forge.ts'
 import type { Check, Forge, RepoInfo } from '../../src/seams/forge.ts'
 import { githubForge } from '../../src/forge/github/index.ts'
+import { gitlabForge } from '../../src/forge/gitlab/index.ts'
 import { newSshKey } from '../../src/secrets/ssh-key.ts'
 import { scaledClock } from '../../sim/clock.ts'
 
@@ -27,7 +29,23 @@ const github: Place = {
   },
 }
 
-describe.each([github])('a forge: $name', ({ start }) => {
+const gitlab: Place = {
+  name: 'gitlab',
+  async start() {
+    const sim = await simGitlab({ seed: 1, clock: scaledClock(100) })
+    const credentials = await sim.credentials()
+    if (credentials.kind !== 'gitlab') throw new Error('not GitLab')
+    const forge = gitlabForge({
+      url: credentials.url,
+      token: credentials.token,
+      webhookSecrets: [credentials.webhookSecret],
+      sshKnownHosts: [sim.knownHosts.trim()],
+    })
+    return { sim, forge }
+  },
+}
+
+describe.each([github, gitlab])('a forge: $name', ({ start }) => {
   let sim: SimForge
   let forge: Forge
   let repo: RepoInfo

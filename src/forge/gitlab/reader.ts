@@ -25,7 +25,7 @@ const Project = z.looseObject({
 })
 const Branch = z.looseObject({ commit: z.looseObject({ id: z.string() }) })
 const Tree = z.array(z.looseObject({ path: z.string(), type: z.string(), mode: z.string(), id: z.string() }))
-const Blob_ = z.looseObject({ size: z.int(), content: z.string() })
+const File_ = z.looseObject({ size: z.int(), content: z.string() })
 const Commit = z.looseObject({ id: z.string() })
 export const MergeRequest = z.looseObject({
   iid: z.int(),
@@ -118,7 +118,7 @@ export function gitlabReader(client: GitlabClient): ForgeReader {
           wanted.slice(i, i + PARALLEL_READS).map(async (path) => {
             const folder = path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : ''
             const blob = (await listFolder(repo, commit, folder)).get(path)
-            if (blob !== undefined) files.set(path, await readBlob(repo, blob))
+            if (blob !== undefined) files.set(path, await readFile(repo, commit, path, blob))
           }),
         )
       return new Map([...files].sort(([a], [b]) => (a < b ? -1 : 1)))
@@ -174,17 +174,17 @@ export function gitlabReader(client: GitlabClient): ForgeReader {
     },
   }
 
-  function readBlob(repo: RepoRef, sha: string): Promise<string> {
-    return blobs.get(sha, async () => {
-      const blob = await read('reading a file', Blob_, () => api.Repositories.showBlob(id(repo), sha))
-      if (blob.size > MAX_FILE_BYTES)
+  function readFile(repo: RepoRef, commit: string, path: string, blobId: string): Promise<string> {
+    return blobs.get(blobId, async () => {
+      const file = await read('reading a file', File_, () => api.RepositoryFiles.show(id(repo), path, commit))
+      if (file.size > MAX_FILE_BYTES)
         throw new Problem({
           code: 'forge.file-too-large',
-          what: `a file has ${blob.size} bytes, at most ${MAX_FILE_BYTES} are read`,
+          what: `${path} has ${file.size} bytes, at most ${MAX_FILE_BYTES} are read`,
           retry: 'never',
         })
       return new TextDecoder().decode(
-        Uint8Array.from(atob(blob.content.replace(/\s/g, '')), (char) => char.charCodeAt(0)),
+        Uint8Array.from(atob(file.content.replace(/\s/g, '')), (char) => char.charCodeAt(0)),
       )
     })
   }
