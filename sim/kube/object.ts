@@ -94,7 +94,14 @@ export function put(object: KubeObject | Fields, path: readonly string[], value:
   here[path.at(-1) ?? ''] = value
 }
 
-export const copy = <T>(value: T): T => structuredClone(value)
+/** A deep copy of a JSON value; `structuredClone` does the same at several times the cost, and every pass copies a lot. */
+export function copy<T>(value: T): T {
+  if (Array.isArray(value)) return value.map(copy) as T
+  if (!isRecord(value)) return value
+  const out: Fields = {}
+  for (const key of Object.keys(value)) out[key] = copy(value[key])
+  return out as T
+}
 
 /** Deep equality of JSON values, without regard to the order of keys. */
 export function same(a: unknown, b: unknown): boolean {
