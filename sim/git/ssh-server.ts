@@ -3,6 +3,7 @@ import { timingSafeEqual } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import ssh2 from 'ssh2'
 import type { AuthContext, Connection, ServerChannel } from 'ssh2'
+import { ed25519Key } from './ed25519-key.ts'
 import { NO_COMMIT, gitEnvironment, type GitRepository } from './repository.ts'
 
 /** Who a public key belongs to, in the forge's own terms. */
@@ -48,9 +49,9 @@ export async function gitSshServer<Principal extends SshPrincipal>(
   access: GitAccess<Principal>,
   port = 0,
 ): Promise<GitSshServer> {
-  const hostKey = ssh2.utils.generateKeyPairSync('ed25519')
+  const hostKey = ed25519Key()
   const clients = new Set<Connection>()
-  const server = new ssh2.Server({ hostKeys: [hostKey.private] }, (client) => {
+  const server = new ssh2.Server({ hostKeys: [hostKey.privateKey] }, (client) => {
     clients.add(client)
     client.on('close', () => clients.delete(client))
     client.on('error', () => client.end())
@@ -87,7 +88,7 @@ export async function gitSshServer<Principal extends SshPrincipal>(
     for (const client of clients) client.end()
     await new Promise<void>((resolve) => server.close(() => resolve()))
   }
-  const publicKey = hostKey.public.trim().split(' ').slice(0, 2).join(' ')
+  const { publicKey } = hostKey
   return {
     port: address.port,
     hostKey: publicKey,

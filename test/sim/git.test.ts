@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 import { Octokit } from '@octokit/rest'
 import ssh2 from 'ssh2'
 import { describe, expect, test } from 'vitest'
+import { ed25519Key } from '../../sim/git/ed25519-key.ts'
 import type { SimForge } from '../../sim/forge.ts'
 import { fingerprint, md5Fingerprint, parsePublicKey } from '../../sim/git/public-key.ts'
 import { simGithub } from '../../sim/github/server.ts'
@@ -15,8 +16,8 @@ const run = promisify(execFile)
 /** The system's `git` and `ssh` with one key and the forge's host key, as a runner has them. */
 async function gitWith(forge: SimForge) {
   const directory = await mkdtemp(join(tmpdir(), 'git-client-'))
-  const key = ssh2.utils.generateKeyPairSync('ed25519')
-  await writeFile(join(directory, 'key'), key.private, { mode: 0o600 })
+  const key = ed25519Key('runner@lan')
+  await writeFile(join(directory, 'key'), key.privateKey, { mode: 0o600 })
   await writeFile(join(directory, 'known_hosts'), `${forge.knownHosts}\n`)
   const ssh = [
     'ssh -F /dev/null -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=yes -o IdentityAgent=none',
@@ -38,7 +39,7 @@ async function gitWith(forge: SimForge) {
   }
   return {
     directory,
-    publicKey: key.public.trim(),
+    publicKey: key.publicKey,
     git,
     [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
   }
@@ -114,8 +115,14 @@ describe('Git over SSH', () => {
   })
 })
 
+test('every key that is made can be read', () => {
+  for (let count = 0; count < 600; count += 1) {
+    expect(ssh2.utils.parseKey(ed25519Key('a comment').privateKey)).not.toBeInstanceOf(Error)
+  }
+})
+
 describe('public keys', () => {
-  const key = ssh2.utils.generateKeyPairSync('ed25519').public.trim()
+  const key = ed25519Key().publicKey
 
   test('are told apart by their blob, whatever the comment', async () => {
     const plain = parsePublicKey(key)

@@ -1,7 +1,7 @@
 import { createAppAuth } from '@octokit/auth-app'
 import { Octokit } from '@octokit/rest'
-import ssh2 from 'ssh2'
 import { describe, expect, test } from 'vitest'
+import { ed25519Key } from '../../sim/git/ed25519-key.ts'
 import type { Exchange } from '../../sim/git/web-server.ts'
 import { simGithub } from '../../sim/github/server.ts'
 import { GithubDescription } from './github-description.ts'
@@ -120,7 +120,7 @@ async function driveEverything(observe: (exchange: Exchange) => void, hookUrl: s
   await bot.repos.getEnvironment({ ...lab, environment_name: 'one' })
   await bot.repos.createOrUpdateEnvironment({ ...lab, environment_name: 'two' })
 
-  const key = { ...lab, key: ssh2.utils.generateKeyPairSync('ed25519').public, title: 'k', read_only: true }
+  const key = { ...lab, key: ed25519Key().publicKey, title: 'k', read_only: true }
   const { data: added } = await bot.repos.createDeployKey(key)
   await expect(bot.repos.createDeployKey(key)).rejects.toMatchObject({
     status: 422,

@@ -1,6 +1,6 @@
 import { Gitlab } from '@gitbeaker/rest'
-import ssh2 from 'ssh2'
 import { describe, expect, test } from 'vitest'
+import { ed25519Key } from '../../sim/git/ed25519-key.ts'
 import type { Exchange } from '../../sim/git/web-server.ts'
 import { simGitlab } from '../../sim/gitlab/server.ts'
 import { GitlabDescription, gitlabSample, hasGitlabDescription, shapeProblems } from './gitlab-description.ts'
@@ -103,7 +103,7 @@ async function driveEverything(observe: (exchange: Exchange) => void, hookUrl: s
   await bot.Deployments.edit(LAB, deployment.id, 'success')
   await bot.Environments.stop(LAB, environment.id)
 
-  const key = await bot.DeployKeys.create(LAB, 'k', ssh2.utils.generateKeyPairSync('ed25519').public)
+  const key = await bot.DeployKeys.create(LAB, 'k', ed25519Key().publicKey)
   await bot.DeployKeys.all({ projectId: LAB })
   await bot.DeployKeys.show(LAB, key.id)
   await bot.DeployKeys.edit(LAB, key.id, { title: 'k2' })

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { Gitlab } from '@gitbeaker/rest'
-import ssh2 from 'ssh2'
 import { describe, expect, test } from 'vitest'
+import { ed25519Key } from '../../sim/git/ed25519-key.ts'
 import { simGitlab, type SimGitlab } from '../../sim/gitlab/server.ts'
 import { webhookReceiver } from './webhook-receiver.ts'
 
@@ -149,7 +149,7 @@ describe('a bot on the simulated GitLab', () => {
     await gitlab.createRepo(LAB, { a: 'a' })
     await gitlab.createRepo('acme/other', { a: 'a' })
     const bot = await asBot(gitlab)
-    const key = ssh2.utils.generateKeyPairSync('ed25519').public
+    const key = ed25519Key().publicKey
     const added = await bot.DeployKeys.create(LAB, 'slipway/one', key)
     expect(added).toMatchObject({ can_push: false, fingerprint_sha256: expect.stringMatching(/^SHA256:/) })
     const twice = bot.DeployKeys.create(LAB, 'slipway/one', `${key.trim()} other comment`)
