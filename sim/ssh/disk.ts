@@ -5,6 +5,7 @@ import type { ByteString, FsStat, IFileSystem } from 'just-bash'
 /** One file, directory or symbolic link; `read` and `write` make a kernel file such as those under /proc. */
 export interface Entry {
   kind: 'file' | 'dir' | 'link'
+  readonly inode: number
   mode: number
   uid: number
   gid: number
@@ -76,6 +77,7 @@ export class Disk {
   readonly #now: () => number
   /** Bytes that may still be written; the simulator keeps no image, so only what scripts write counts. */
   freeBytes: number
+  #inodes = 1
 
   constructor(now: () => number, freeBytes: number) {
     this.#now = now
@@ -84,8 +86,10 @@ export class Disk {
   }
 
   entry(kind: Entry['kind'], mode: number, uid = 0, gid = 0): Entry {
+    this.#inodes += 1
     return {
       kind,
+      inode: this.#inodes,
       mode,
       uid,
       gid,
@@ -514,5 +518,8 @@ function statOf(entry: Entry): FsStat {
     mode: entry.mode,
     size: entry.kind === 'dir' ? 4096 : entry.read === undefined ? entry.data.length : 0,
     mtime: new Date(entry.mtime),
+    // `mv` compares them to know whether two paths are one file.
+    dev: 1,
+    ino: entry.inode,
   }
 }

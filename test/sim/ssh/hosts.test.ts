@@ -216,6 +216,12 @@ describe('a host', () => {
     )
   })
 
+  test('replaces a file by renaming another over it', async () => {
+    expect(await run('cd /tmp; echo a > f; echo b > f.new && mv f.new f; cat f; ls')).toMatchObject({
+      stdout: 'b\nf\n',
+    })
+  })
+
   test('finds programs on its disk only', async () => {
     expect(await run('command -v kubeadm')).toMatchObject({ exit: 1, stdout: '' })
     expect(await run('sysctl -a')).toMatchObject({ exit: 127 })
