@@ -1,4 +1,3 @@
-import { createHash, X509Certificate } from 'node:crypto'
 import { parse } from 'yaml'
 import * as z from 'zod'
 import { Problem } from '../../src/core/problem.ts'
@@ -54,15 +53,6 @@ export function readKubeconfig(text: string): Kubeconfig {
     ca: cluster['certificate-authority-data'],
     clientCertificate: { cert: user['client-certificate-data'], key: user['client-key-data'] },
   }
-}
-
-/**
- * `sha256:…` over the authority's public key, as `kubeadm join` pins it.
- * @see https://kubernetes.io/docs/reference/setup-tools/kubeadm/kubeadm-join/
- */
-export function caCertHash(caPem: string): string {
-  const key = new X509Certificate(caPem).publicKey.export({ type: 'spki', format: 'der' })
-  return `sha256:${createHash('sha256').update(key).digest('hex')}`
 }
 
 function tryYaml(text: string): unknown {

@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net'
 import { expect, test } from 'vitest'
 import type { Dial } from '../../../runner/lan/https-agent.ts'
 import { kubeClient } from '../../../runner/lan/kube-client.ts'
-import { caCertHash, readKubeconfig } from '../../../runner/lan/kubeconfig.ts'
+import { readKubeconfig } from '../../../runner/lan/kubeconfig.ts'
 import { systemClock } from '../../../runner/system-clock.ts'
 import type { KubeObject } from '../../../src/core/component.ts'
 import type { Clock } from '../../../src/seams/clock.ts'
@@ -165,12 +165,6 @@ test('an API that is not there is a problem to try again', async () => {
   const kube = clientOf(started, () => Promise.reject(new Error('connect EHOSTUNREACH')))
   await expect(kube.version()).rejects.toMatchObject({ code: 'kube.unreachable', retry: 'now' })
   await kube.close()
-})
-
-test('the hash of the authority is the one that kubeadm prints', async () => {
-  await using started = await startedCluster()
-  const { ca } = readKubeconfig(started.cluster.kubeconfig('admin', 'https://10.4.0.10:6443'))
-  expect(caCertHash(ca)).toBe(started.cluster.caCertHash)
 })
 
 test('a kubeconfig without credentials is refused without being quoted', () => {
