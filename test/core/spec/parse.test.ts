@@ -267,6 +267,48 @@ describe('contradictions', () => {
   })
 })
 
+describe('parts that do not work together, also where they cannot be planned yet', () => {
+  const compat = (text: string) => at(text).filter((one) => one.startsWith('compat.'))
+  const components = (text: string) => ['  gitops:', `  components: { ${text} }\n  gitops:`] as const
+  const k3s = (text: string) => ['distribution: kubeadm', `distribution: k3s${text}`] as const
+
+  test.each<readonly [string, string, string]>([
+    ['two device plugins', home(components('gpu-operator: {}, gpu-device-plugin: {}')), 'gpu-device-plugin'],
+    ['GPU metrics twice', home(components('gpu-operator: {}, dcgm: {}')), 'dcgm'],
+    [
+      'two givers of addresses',
+      home(
+        ['kind: flannel', 'kind: cilium, loadBalancer: { addresses: [10.4.0.200] }'],
+        components('metallb: { addresses: [10.4.0.201] }'),
+      ),
+      'metallb',
+    ],
+    [
+      'two default storage classes',
+      home(components('nfs: { server: 10.4.0.5, path: /x }, local-path: { default: true }')),
+      'local-path',
+    ],
+    [
+      'DNS-01 without a directory',
+      home(components('cert-manager: { issuer: { dns01: { provider: cloudflare, zone: example.org } } }')),
+      'dns01',
+    ],
+    [
+      'SQLite on two machines',
+      home(k3s('\n    datastore: sqlite'), ["'w-{1..2}', role: worker", "'w-{1..2}', role: control-plane"]),
+      'sqlite',
+    ],
+    ['servicelb beside MetalLB', home(k3s(''), components('metallb: { addresses: [10.4.0.201] }')), 'kubernetes'],
+    [
+      'a host outside the tailnet',
+      home(k3s('\n    tailnet: {}'), machine(`{ name: nas, role: worker, host: 10.4.0.60, hostKey: '${HOST_KEY}' }`)),
+      '10.4.0.60',
+    ],
+  ])('%s', (_name, text, place) => {
+    expect(compat(text)).toEqual([expect.stringContaining(` @ ${place}`)])
+  })
+})
+
 test('a broken engine does not hide the other problems', () => {
   const text = home(['engine: flux', 'engine: fluxx'], ['10.4.0.11/24', '10.4.0.21/24'], ['bridge:', 'brigde:'])
   expect(parse(text).problems.map(({ code }) => code)).toEqual([

@@ -1,5 +1,6 @@
 import type { Check } from '../draft.ts'
 import { addresses } from './addresses.ts'
+import { combinations } from './combinations.ts'
 import { endpoint } from './endpoint.ts'
 import { machines } from './machines.ts'
 import { names } from './names.ts'
@@ -7,4 +8,4 @@ import { nodeMarks } from './node-marks.ts'
 import { versions } from './versions.ts'
 
 /** Every rule that a schema cannot say, family by family. */
-export const checks: readonly Check[] = [names, machines, addresses, endpoint, versions, nodeMarks]
+export const checks: readonly Check[] = [names, machines, addresses, endpoint, versions, nodeMarks, combinations]

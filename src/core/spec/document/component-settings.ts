@@ -193,11 +193,14 @@ const monitoring = component('Prometheus, Alertmanager and Grafana.', {
   logs: z.enum(['none', 'loki']).default('none').describe('Also collect logs.'),
 })
 
-const rancher = component('Rancher; brings its own Fleet, so the engine must be `fleet`.', {
-  host: hostName.describe('Its host name.'),
-  replicas: z.int().min(1).max(5).default(3).describe('Replicas.'),
-  bootstrapSecret: secretName.default('bootstrap-secret').describe('Secret with the first password.'),
-})
+const rancher = component(
+  'Rancher. With engine `fleet`, the Fleet that Rancher brings is used and no other installed.',
+  {
+    host: hostName.describe('Its host name.'),
+    replicas: z.int().min(1).max(5).default(3).describe('Replicas.'),
+    bootstrapSecret: secretName.default('bootstrap-secret').describe('Secret with the first password.'),
+  },
+)
 
 const jupyterhub = component('JupyterHub with a choice of profiles.', {
   host: hostName.optional().describe('Its host name.'),
