@@ -34,6 +34,8 @@ export async function runScript(host: SimHost, run: Run): Promise<RunResult> {
   const stop = new AbortController()
   const signal = AbortSignal.any([host.powerSignal, stop.signal, ...(run.signal === undefined ? [] : [run.signal])])
   let killedBy: string | undefined
+  // The shell's own variables as the last command of this folder saw them; the shell gives only exported ones back.
+  let variables: ReadonlyMap<string, string> = new Map()
   const shell: ShellState = {
     pid: host.nextPid(),
     exitTrap: undefined,
@@ -67,6 +69,7 @@ export async function runScript(host: SimHost, run: Run): Promise<RunResult> {
 
   async function start(program: string, execute: Program, argv: string[], context: ResolvedCommandContext) {
     const exported = { ...context.exportedEnv }
+    if (program === 'trap' || shell.exitTrap !== undefined) variables = new Map(context.env)
     const call: Call = {
       host,
       name: program,
@@ -106,7 +109,14 @@ export async function runScript(host: SimHost, run: Run): Promise<RunResult> {
   let result = await settle(bash.exec(script, options))
   if (shell.exitTrap !== undefined && killedBy === undefined && result !== 'aborted') {
     const body = `${functionsOf(script)}\n${shell.exitTrap}`
-    const trapped = await settle(bash.exec(body, { ...options, env: result.env, replaceEnv: true, stdin: '' }))
+    const trapped = await settle(
+      bash.exec(body, {
+        ...options,
+        env: { ...Object.fromEntries(variables), ...result.env },
+        replaceEnv: true,
+        stdin: '',
+      }),
+    )
     if (trapped !== 'aborted')
       result = { ...result, stdout: result.stdout + trapped.stdout, stderr: result.stderr + trapped.stderr }
   }
