@@ -1,11 +1,14 @@
-import { clusterJsonSchema, type JsonSchema } from '../src/core/spec/json-schema.ts'
+import { clusterJsonSchema, type JsonSchema, policyJsonSchema } from '../src/core/spec/json-schema.ts'
 
-/** The files made from the schema of `cluster.yaml`, by path from the root of the repository. */
+/** The files made from the schemas of `cluster.yaml` and `slipway.policy.yaml`, by path from the root of the repository. */
 export function specPages(): ReadonlyMap<string, string> {
   const schema = clusterJsonSchema()
+  const policy = policyJsonSchema()
   return new Map([
     ['schema/cluster.schema.json', `${JSON.stringify(schema, null, 1)}\n`],
     ['docs/reference/spec.md', reference(schema)],
+    ['schema/policy.schema.json', `${JSON.stringify(policy, null, 1)}\n`],
+    ['docs/reference/policy.md', policyReference(policy)],
   ])
 }
 
@@ -42,6 +45,19 @@ function reference(schema: JsonSchema): string {
       rowOf('spec', spec ?? {}, true),
     ]),
     ...sections,
+  ].join('\n\n')}\n`
+}
+
+function policyReference(schema: JsonSchema): string {
+  const spec = schema.properties?.['spec'] ?? {}
+  return `${[
+    '# `slipway.policy.yaml`',
+    '<!-- Made by `npm run docs` from src/core/policy.ts; edit the descriptions there. -->',
+    `${schema.description ?? ''} It lies at the root of the repository and is read from the default branch only, so a pull cannot loosen its own rules. Without the file, every rule has its default; with a mistake in it, nothing runs.`,
+    table([
+      ...rowsOf({ ...schema, properties: without(schema.properties ?? {}, 'spec') }, ''),
+      ...rowsOf(spec, 'spec'),
+    ]),
   ].join('\n\n')}\n`
 }
 

@@ -106,11 +106,7 @@ export function whyMergeWaits(
 }
 
 /** Whether a person may ask for a run. @param level - Their permission on the forge at this moment. */
-export function mayApply(
-  policy: Policy,
-  login: string,
-  level: 'none' | 'read' | 'write' | 'admin',
-): boolean {
+export function mayApply(policy: Policy, login: string, level: 'none' | 'read' | 'write' | 'admin'): boolean {
   const levels = ['none', 'read', 'write', 'admin']
   const { people, permission } = policy.apply
   const named = people.length === 0 || people.some((one) => one.toLowerCase() === login.toLowerCase())

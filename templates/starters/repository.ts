@@ -1,6 +1,7 @@
 /** `slipway.policy.yaml` with every rule at its default, to be read and tightened. */
 export function starterPolicy(): string {
-  return `# Who may do what. Read from the default branch only: protect that branch with reviews.
+  return `# yaml-language-server: $schema=https://slipway.dev/schema/v1alpha1/policy.schema.json
+# Who may do what. Read from the default branch only: protect that branch with reviews.
 apiVersion: slipway.dev/v1alpha1
 kind: Policy
 spec:

@@ -1,8 +1,9 @@
 import * as z from 'zod'
+import { policyDocument } from '../policy.ts'
 import { clusterDocument } from './cluster-document.ts'
 
-/** Where editors find the schema once it is published; files in a checkout name a relative path instead. */
-export const SCHEMA_ID = 'https://slipway.dev/schema/v1alpha1/cluster.schema.json'
+/** Where editors find the schemas once they are published; files in a checkout name a relative path instead. */
+const PUBLISHED = 'https://slipway.dev/schema/v1alpha1'
 
 /** A JSON schema as far as the generator and the reference read it. */
 export interface JsonSchema {
@@ -26,8 +27,17 @@ export interface JsonSchema {
 
 /** The JSON schema (draft 2020-12) of what a person writes in `cluster.yaml`: for editors, and for the reference page. */
 export function clusterJsonSchema(): JsonSchema {
-  const { $schema, ...schema } = z.toJSONSchema(clusterDocument, { io: 'input', reused: 'inline' })
-  return { $schema, $id: SCHEMA_ID, title: 'Slipway cluster', ...schema } as JsonSchema
+  return published('cluster', 'Slipway cluster', clusterDocument)
+}
+
+/** Likewise of `slipway.policy.yaml`. */
+export function policyJsonSchema(): JsonSchema {
+  return published('policy', 'Slipway policy', policyDocument)
+}
+
+function published(name: string, title: string, document: z.ZodType): JsonSchema {
+  const { $schema, ...schema } = z.toJSONSchema(document, { io: 'input', reused: 'inline' })
+  return { $schema, $id: `${PUBLISHED}/${name}.schema.json`, title, ...schema } as JsonSchema
 }
 
 /** The schema at a path of words such as `spec.machines.gpus.sharing`; lists, names and alternatives are passed through. */

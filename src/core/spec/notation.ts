@@ -97,11 +97,11 @@ export const port = z.int().min(1).max(65_535)
 const QUALIFIED = /^(?:([a-z0-9](?:[-a-z0-9.]*[a-z0-9])?)\/)?([A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)$/
 
 /** Key of a label or taint: optional DNS prefix and name, e.g. `slipway.dev/pool`. */
-export function isQualifiedName(text: string): boolean {
+function isQualifiedName(text: string): boolean {
   return text.length <= 317 && QUALIFIED.test(text)
 }
 
-export const labelValue = z
+const labelValue = z
   .string()
   .max(63)
   .regex(
@@ -135,4 +135,4 @@ export const taint = z
   .meta({ pattern: TAINT.source })
 
 /** Name of a Secret in the cluster, which a sealed file under apps/ brings: never the secret itself. */
-export const secretName = dnsLabel
+export const secretName = z.string().regex(LABEL, 'must be the name of a Secret')

@@ -4,7 +4,7 @@ import type { FileProblem, ProblemFields } from '../problem.ts'
 /** A hand-written file is a few KiB; this is far beyond and still parsed in milliseconds. */
 export const MAX_FILE_BYTES = 256 * 1024
 /** Values after aliases are followed: ends alias bombs early. The largest example has about 600. */
-export const MAX_VALUES = 20_000
+const MAX_VALUES = 20_000
 /** Nesting of maps and lists; the schema needs 9. */
 export const MAX_DEPTH = 32
 /** YAML syntax errors shown: after the first few the rest are echoes. */

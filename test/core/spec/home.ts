@@ -4,7 +4,7 @@ import { parseClusterSpec } from '../../../src/core/spec/parse.ts'
 
 export const ROOT = join(import.meta.dirname, '../../..')
 export const FILE = 'clusters/home/cluster.yaml'
-export const CONTEXT = {
+const CONTEXT = {
   repository: {
     sshUrl: 'ssh://git@git.example.org/me/home.git',
     branch: 'main',

@@ -121,7 +121,7 @@ const existing = z.strictObject({
 })
 
 /** A VM (`provider`) or a machine that exists (`host`). */
-export const machine = z.union([virtual, existing])
+const machine = z.union([virtual, existing])
 
 export const machines = z
   .array(machine)
