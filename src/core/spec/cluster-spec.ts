@@ -28,7 +28,7 @@ export interface Runtime {
   readonly version?: string
 }
 
-export interface KubeletSettings {
+interface KubeletSettings {
   readonly maxPods?: number
   readonly featureGates: Readonly<Record<string, boolean>>
 }
@@ -43,7 +43,7 @@ export interface Kubeadm {
   readonly firewall: 'none' | 'managed'
 }
 
-export interface K3s {
+interface K3s {
   readonly distribution: 'k3s'
   /** Exact, with the k3s build: `1.36.3+k3s1`. */
   readonly version: string
@@ -55,7 +55,7 @@ export interface K3s {
   readonly tailnet?: { readonly cidr: string; readonly interface: string }
 }
 
-export interface Kubespray {
+interface Kubespray {
   readonly distribution: 'kubespray'
   readonly version: string
   /** Kubespray's own release, `v2.31.0`. */
@@ -111,7 +111,7 @@ export interface Flannel {
   readonly interface?: string
 }
 
-export interface Calico {
+interface Calico {
   readonly kind: 'calico'
   readonly version: string
   readonly encapsulation: 'VXLAN' | 'VXLANCrossSubnet' | 'IPIP' | 'None'
@@ -208,7 +208,7 @@ export interface ExistingHost extends MachineBase {
 
 export type Machine = VirtualMachine | ExistingHost
 
-export interface Gpus {
+interface Gpus {
   readonly vendor: 'nvidia'
   readonly count: number | 'all'
   readonly driver: 'host' | 'operator' | 'none'

@@ -28,7 +28,9 @@ export function readSource(
   const position = positionsIn(text)
   const problem = (offset: number, fields: Omit<ProblemFields, 'where'>): FileProblem => {
     const at = position(offset)
-    return { ...fields, where: `${file}:${at.line}:${at.column}`, file, ...at }
+    const what = printable(fields.what)
+    const remedy = fields.remedy === undefined ? {} : { remedy: printable(fields.remedy) }
+    return { ...fields, what, ...remedy, where: `${file}:${at.line}:${at.column}`, file, ...at }
   }
   if (new TextEncoder().encode(text).length > MAX_FILE_BYTES)
     return {
@@ -172,6 +174,15 @@ export function readSource(
     },
     problems: [],
   }
+}
+
+/** Longest text of a problem, in characters: the list of known components is the longest of ours. */
+const MAX_TEXT = 600
+
+/** What the file says may stand in a message, so nothing there may steer a terminal, turn text around or be endless. */
+function printable(text: string): string {
+  const plain = text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, '\ufffd')
+  return plain.length <= MAX_TEXT ? plain : `${plain.slice(0, MAX_TEXT).replace(/[\ud800-\udbff]$/, '')}…`
 }
 
 /** Line and column, from 1, of an offset. Counted here: the library's own counter misses lines in broken flow collections. */

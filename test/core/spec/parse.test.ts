@@ -309,6 +309,21 @@ describe('parts that do not work together, also where they cannot be planned yet
   })
 })
 
+test('a message cannot steer a terminal, turn text around or grow without end', () => {
+  const nasty = '"\\e[31m\\u202Eevil\\u200B"'
+  for (const text of [
+    home(['kind: flannel', `kind: ${nasty}`]),
+    home(['provider: pve', `provider: ${nasty}`]),
+    home(['connection:', `${nasty}: 1\n      connection:`]),
+  ]) {
+    const texts = parse(text).problems.flatMap(({ what, remedy = '' }) => [what, remedy])
+    expect(texts.join('')).toContain('evil')
+    expect(texts.join('')).not.toMatch(/[\p{Cc}\p{Cf}]/u)
+  }
+  const long = parse(home(['provider: pve', `provider: ${'x'.repeat(100_000)}`])).problems
+  expect(Math.max(...long.map(({ what }) => what.length))).toBeLessThan(700)
+})
+
 test('a broken engine does not hide the other problems', () => {
   const text = home(['engine: flux', 'engine: fluxx'], ['10.4.0.11/24', '10.4.0.21/24'], ['bridge:', 'brigde:'])
   expect(parse(text).problems.map(({ code }) => code)).toEqual([
