@@ -1,106 +1,109 @@
-import { Problem } from '../../../src/core/problem.ts'
+import type { FirewallRule, HostRecipe } from '../../../src/core/steps/host.ts'
 import type { Step } from '../../../src/core/step.ts'
-import type { Action, ActionContext } from '../../engine/action.ts'
+import { Problem } from '../../../src/core/problem.ts'
+import type { Action } from '../../engine/action.ts'
 import type { Lan } from '../../lan/lan.ts'
-import type { RemoteResult } from '../../lan/remote.ts'
 import { scriptProblem } from '../script-problem.ts'
-import { CLOCK_WRONG, OTHER_OS, PREPARE } from './prepare-script.ts'
-import { recipeParameters } from './recipe-parameters.ts'
+import { CLOCK_WRONG, NO_VERSION, PREPARATION } from './preparation-script.ts'
 
-/** Packages of half a gigabyte over a home connection, after waiting for another package run. */
-const TIMEOUT_MS = 30 * 60_000
-/** Looking costs a second, on a slow machine some. */
-const CHECK_TIMEOUT_MS = 120_000
+/** Packages of some two hundred megabytes over a home connection, behind a lock that may be held for minutes. */
+const TIMEOUT_MS = 25 * 60_000
+const CHECK_TIMEOUT_MS = 2 * 60_000
 
 export const prepareHost: Action<'prepare-host', Lan> = {
   timeoutMs: TIMEOUT_MS,
   async check(step, lan, context) {
-    const result = await prepare(step, lan, 'check', context)
-    if (result.exit !== 0) throw problemOf(step, result)
-    return differences(result.stdout).length === 0 ? 'done' : 'needed'
+    const result = await lan.remote.run(step.target, PREPARATION, parameters(step, lan, 'check'), {
+      timeoutMs: CHECK_TIMEOUT_MS,
+      signal: context.signal,
+    })
+    if (result.exit !== 0) throw scriptProblem(step.target.machine, `looking at ${step.target.machine}`, result, HINT)
+    return /^needed /m.test(result.stdout) ? 'needed' : 'done'
   },
   async apply(step, lan, context) {
-    context.progress(`installing ${step.recipe.packages.length} packages and settings`)
-    const result = await prepare(step, lan, 'apply', context)
-    if (result.exit !== 0) throw problemOf(step, result)
+    context.progress('installing packages and settings')
+    const result = await lan.remote.run(step.target, PREPARATION, parameters(step, lan, 'apply'), {
+      timeoutMs: TIMEOUT_MS,
+      signal: context.signal,
+    })
+    if (result.exit === CLOCK_WRONG)
+      throw new Problem({
+        code: 'host.clock',
+        what: `${step.target.machine}: ${result.stderr.trim()}`,
+        where: step.target.machine,
+        remedy: "Set its clock (chronyc makestep) or the runner's: certificates would not be valid.",
+        retry: 'later',
+      })
+    if (result.exit === NO_VERSION)
+      throw new Problem({
+        code: 'host.no-version',
+        what: `${step.target.machine}: ${result.stderr.trim()}`,
+        where: step.target.machine,
+        remedy: 'Name a version that the repository or its mirror has.',
+        retry: 'later',
+      })
+    if (result.exit !== 0) throw scriptProblem(step.target.machine, `preparing ${step.target.machine}`, result, HINT)
   },
 }
 
-/** What the script found to differ, in its own words. */
-export function differences(stdout: string): readonly string[] {
-  return stdout
-    .split('\n')
-    .filter((line) => line.startsWith('needed: '))
-    .map((line) => line.slice('needed: '.length))
-}
+const HINT = {
+  code: 'host.prepare',
+  remedy: 'Mend what it names on the machine, then comment `/slipway apply`: what is done already is not done again.',
+} as const
 
-function prepare(
-  step: Step<'prepare-host'>,
+function parameters(
+  { recipe, recipeDigest, mark }: Step<'prepare-host'>,
   lan: Lan,
   mode: 'check' | 'apply',
-  context: ActionContext,
-): Promise<RemoteResult> {
-  return lan.remote.run(
-    step.target,
-    PREPARE,
-    {
-      MODE: mode,
-      FENCE: String(lan.fence),
-      MARK: step.mark,
-      DIGEST: step.recipeDigest,
-      ...recipeParameters(step.recipe),
-    },
-    { timeoutMs: mode === 'check' ? CHECK_TIMEOUT_MS : TIMEOUT_MS, signal: context.signal },
-  )
+): Readonly<Record<string, string>> {
+  return {
+    MODE: mode,
+    FENCE: String(lan.fence),
+    MARK: mark,
+    NOW: String(Math.round(lan.clock.now() / 1_000)),
+    DIGEST: recipeDigest,
+    HOST_NAME: recipe.hostname,
+    MODULES: recipe.modules.join('\n'),
+    SYSCTLS: lines(Object.entries(recipe.sysctls)),
+    REPOSITORIES: lines(recipe.repositories.map(({ name, keyUrl, line }) => [name, keyUrl, line])),
+    PACKAGES: lines(recipe.packages.map(({ name, version, hold }) => [name, version ?? '-', hold ? 'hold' : '-'])),
+    FILES: lines(
+      recipe.files.map(({ mode: fileMode, path, content, restarts }) => [
+        fileMode,
+        path,
+        base64(content),
+        restarts.join(',') || '-',
+      ]),
+    ),
+    UNITS: lines(recipe.services.map(({ unit, state }) => [unit, state])),
+    FIREWALL: recipe.firewall.kind === 'managed' ? base64(nftables(recipe.firewall.rules)) : '',
+  }
 }
 
-function problemOf({ target }: Step<'prepare-host'>, result: RemoteResult): Problem {
-  const { machine } = target
-  if (result.exit === CLOCK_WRONG)
-    return new Problem({
-      code: 'host.clock',
-      what: `the clock of ${machine} is not synchronised`,
-      where: machine,
-      remedy: `Let ${machine} reach a time server (UDP 123), see \`chronyc sources\`, then comment \`/slipway apply\`.`,
-      retry: 'later',
-    })
-  if (result.exit === OTHER_OS)
-    return new Problem({
-      code: 'host.other-os',
-      what: `${machine}: ${result.stderr.trim()}`,
-      where: machine,
-      remedy: 'Install Debian 12 or 13, or Ubuntu 22.04 or 24.04.',
-      retry: 'never',
-    })
-  return scriptProblem(machine, `preparing ${machine}`, result, {
-    code: 'host.prepare',
-    remedy: remedyFor(`${result.stderr}\n${result.stdout}`),
-  })
+function lines(rows: readonly (readonly string[])[]): string {
+  return rows.map((row) => row.join(' ')).join('\n')
 }
 
-/** Ways on from what apt and friends say most often. */
-const REMEDIES: readonly (readonly [RegExp, string])[] = [
-  [/Could not get lock|Unable to acquire the dpkg/, 'Another program installs packages there: wait for it.'],
-  [
-    /was not found|Unable to locate package/,
-    'The repository lacks that version: choose one that it has, or see its mirror.',
-  ],
-  [
-    /not signed|NO_PUBKEY|EXPKEYSIG/,
-    "The repository's signing key is not the one fetched: see the mirror and its key.",
-  ],
-  [
-    /Could not resolve|Failed to connect|Connection timed out|curl: \(/,
-    'See whether the machine reaches the repository, or name a mirror in the spec.',
-  ],
-  [/enough free space|No space left/, 'Make room on its disk, or give it a larger one.'],
-  [
-    /PACKAGES were downgraded|Packages were downgraded/,
-    'A newer version is installed already: remove it, or ask for that one in the spec.',
-  ],
-]
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64')
+}
 
-function remedyFor(output: string): string {
-  const found = REMEDIES.find(([pattern]) => pattern.test(output))?.[1] ?? 'Mend what it names.'
-  return `${found} Then comment \`/slipway apply\`; what is done stays done.`
+/** Our own table, so that rules of others stay as they are; replaced whole in one transaction. */
+export function nftables(rules: Extract<HostRecipe['firewall'], { kind: 'managed' }>['rules']): string {
+  const rule = ({ protocol, ports, from, why }: FirewallRule): string =>
+    `    ${from.length === 0 ? '' : `ip saddr { ${from.join(', ')} } `}${protocol} dport ${ports} accept comment "${why}"`
+  return [
+    'table inet slipway',
+    'delete table inet slipway',
+    'table inet slipway {',
+    '  chain input {',
+    '    type filter hook input priority filter; policy drop;',
+    '    ct state established,related accept',
+    '    iifname "lo" accept',
+    '    meta l4proto { icmp, ipv6-icmp } accept',
+    ...rules.map(rule),
+    '  }',
+    '}',
+    '',
+  ].join('\n')
 }
