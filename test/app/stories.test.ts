@@ -16,6 +16,7 @@ describe('a pull that adds a cluster', () => {
     expect(h.forge.writes).toEqual(['commit add-home', `comment ${number}/plan`, `check ${head.slice(0, 7)}`])
     expect(h.forge.comments.get(`${number}/plan`)).toContain('merge to run it')
     expect(h.forge.checks.get(head)).toMatchObject({ state: 'success', annotations: [] })
+    expect(h.forge.text(head, 'clusters/home/gitops/flux-system/gotk-sync.yaml')).toContain('forge.test/ada/homelab')
     expect((await pullOf(h, number))?.reviews['home']?.digest).toMatch(/^[0-9a-f]{64}$/)
     expect(await jobOf(h)).toBeUndefined()
     // The webhook of our own commit changes nothing.
