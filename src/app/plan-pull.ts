@@ -1,4 +1,5 @@
 import type { FileProblem } from '../core/problem.ts'
+import { reportProblems } from '../core/report/problem.ts'
 import type { Check, Pull, RepoInfo, RepoRef } from '../seams/forge.ts'
 import { type App, forgeOf } from './app.ts'
 import { bundleDifference } from './bundle-difference.ts'
@@ -7,7 +8,7 @@ import { type Derived, deriveCluster } from './derive-cluster.ts'
 import { type FactsDocument, keys, type PullDocument, type Review, reviewOf } from './documents.ts'
 import { bundleMessage } from './offer-bundle.ts'
 import { planComment, type PullCluster } from './plan-comment.ts'
-import { type PolicyNow, readPolicy } from './policy.ts'
+import { policyProblems, type PolicyNow, readPolicy } from './policy.ts'
 import { showSoon } from './publish.ts'
 
 /** Name of the check on every pull; a branch protection rule can require it. */
@@ -69,6 +70,8 @@ interface PlannedHead {
   /** Bundle files that the pull's branch lacks and that are to be committed to it. */
   readonly toCommit: ReadonlyMap<string, string | null>
   readonly policy: PolicyNow
+  /** Of the policy that the pull would bring. */
+  readonly problems: readonly FileProblem[]
 }
 
 async function planHead(app: App, info: RepoInfo, pull: Pull): Promise<PlannedHead> {
@@ -104,14 +107,15 @@ async function planHead(app: App, info: RepoInfo, pull: Pull): Promise<PlannedHe
       for (const [path, text] of difference.files) toCommit.set(path, text)
     }
   }
-  return { clusters, trees, toCommit, policy }
+  const problems = await policyProblems(app, info, pull.head, policy)
+  return { clusters, trees, toCommit, policy, problems }
 }
 
 async function documentOf(
   app: App,
   info: RepoInfo,
   pull: Pull,
-  { clusters, trees, policy }: PlannedHead,
+  { clusters, trees, policy, problems }: PlannedHead,
   before: PullDocument | undefined,
   committed: string | undefined,
 ): Promise<PullDocument> {
@@ -143,7 +147,7 @@ async function documentOf(
     plannedAt: await app.store.now(),
     ...(comment === undefined ? {} : { comment }),
     ...(bundleCommit === undefined ? {} : { bundleCommit }),
-    check: checkOf(pull, clusters),
+    check: checkOf(pull, clusters, problems),
     clusters: Object.fromEntries(clusters.map(({ cluster }) => [cluster, trees.get(cluster)?.specBlob ?? ''])),
     reviews,
     jobs: before?.jobs ?? {},
@@ -154,9 +158,15 @@ async function documentOf(
 /** Most annotations on one check; more mistakes than this are not read one by one. */
 const ANNOTATIONS = 200
 
-function checkOf(pull: Pull, clusters: readonly PullCluster[]): Check {
+/** Check summaries end at 65,535 characters on GitHub. */
+const SUMMARY_CHARACTERS = 60_000
+
+function checkOf(pull: Pull, clusters: readonly PullCluster[], problems: readonly FileProblem[]): Check {
   const planned = clusters.flatMap((cluster) => (cluster.kind === 'planned' ? [cluster] : []))
-  const annotations = planned.flatMap(({ derived }) => derived.problems.map((problem) => onFile(derived, problem)))
+  const annotations = [
+    ...problems,
+    ...planned.flatMap(({ derived }) => derived.problems.map((problem) => onFile(derived, problem))),
+  ]
   const stale = planned.filter(({ missing }) => missing.length > 0)
   const base = { name: CHECK, commit: pull.head }
   if (annotations.length > 0) {
@@ -165,7 +175,7 @@ function checkOf(pull: Pull, clusters: readonly PullCluster[]): Check {
       ...base,
       state: 'failure',
       title: `${annotations.length} problem${s}; nothing was changed`,
-      summary: 'The plan comment on the pull lists them with what to do.',
+      summary: reportProblems({ problems: annotations, limit: SUMMARY_CHARACTERS }),
       annotations: annotations.slice(0, ANNOTATIONS),
     }
   }

@@ -83,6 +83,15 @@ describe('a pull that adds a cluster', () => {
     expect(check).toMatchObject({ state: 'failure', title: expect.stringContaining('bundle of home') })
   })
 
+  test('and breaks the policy gets that on its line', async () => {
+    const h = await harness()
+    h.forge.push('rules', { 'slipway.policy.yaml': POLICY('  apply: { onMerge: sometimes }\n') })
+    const number = h.forge.open('rules')
+    await h.hint({ kind: 'pull-changed', number })
+    const check = h.forge.checks.get(h.forge.head('rules'))
+    expect(check).toMatchObject({ state: 'failure', annotations: [{ file: 'slipway.policy.yaml', line: 4 }] })
+  })
+
   test('cannot loosen the policy that it is judged by', async () => {
     const h = await harness()
     h.forge.push('main', { 'slipway.policy.yaml': POLICY('  apply: { onMerge: never }\n') })
