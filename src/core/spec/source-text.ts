@@ -1,16 +1,13 @@
-import { isAlias, isMap, isScalar, isSeq, type Node, parseAllDocuments } from 'yaml'
+import { parseAllDocuments } from 'yaml'
 import type { FileProblem, ProblemFields } from '../problem.ts'
+import { type Path, placeKey, plainValue } from './yaml-value.ts'
 
 /** A hand-written file is a few KiB; this is far beyond and still parsed in milliseconds. */
 export const MAX_FILE_BYTES = 256 * 1024
-/** Values after aliases are followed: ends alias bombs early. The largest example has about 600. */
-const MAX_VALUES = 20_000
-/** Nesting of maps and lists; the schema needs 9. */
-export const MAX_DEPTH = 32
 /** YAML syntax errors shown: after the first few the rest are echoes. */
 const MAX_SYNTAX_PROBLEMS = 10
 
-export type Path = readonly (string | number)[]
+export type { Path } from './yaml-value.ts'
 
 /** A parsed YAML file that still knows where everything stood. */
 export interface SourceText {
@@ -90,82 +87,15 @@ export function readSource(
       ],
     }
 
-  const places = new Map<string, { key: number; value: number }>()
-  const found: FileProblem[] = []
-  let values = 0
-  const fail = (offset: number, code: string, what: string, remedy: string): undefined => {
-    if (found.length < MAX_SYNTAX_PROBLEMS) found.push(problem(offset, { code, what, remedy, retry: 'never' }))
-    return undefined
-  }
-  const convert = (node: Node | null | undefined, path: Path, key: number, from: number): unknown => {
-    const offset = node?.range?.[0] ?? from
-    values += 1
-    if (values > MAX_VALUES || path.length > MAX_DEPTH) {
-      if (values > MAX_VALUES && found.some((one) => one.code === 'spec.too-many-values')) return undefined
-      return values > MAX_VALUES
-        ? fail(
-            offset,
-            'spec.too-many-values',
-            `more than ${MAX_VALUES} values`,
-            'Use ranges such as w-{1..9}, and fewer aliases.',
-          )
-        : fail(
-            offset,
-            'spec.too-deep',
-            `nested more than ${MAX_DEPTH} levels`,
-            'An alias may refer to itself; write it out.',
-          )
-    }
-    places.set(JSON.stringify(path), { key, value: offset })
-    if (node === null || node === undefined) return null
-    if (isAlias(node)) {
-      const target = node.resolve(document)
-      if (target === undefined)
-        return fail(offset, 'spec.unknown-alias', `no anchor is named "${node.source}"`, 'Write the value out.')
-      return convert(target, path, key, offset)
-    }
-    if (isScalar(node)) return scalar(node.value, node.source, offset)
-    if (isSeq(node))
-      return node.items.map((item, i) => {
-        const at = (item as Node | null)?.range?.[0] ?? offset
-        return convert(item as Node | null, [...path, i], at, at)
-      })
-    if (!isMap(node))
-      return fail(offset, 'spec.yaml-syntax', 'this is neither a value, a list nor a map', 'Rewrite it.')
-    const object: Record<string, unknown> = {}
-    for (const pair of node.items) {
-      const at = (pair.key as Node | null)?.range?.[0] ?? offset
-      const name = isScalar(pair.key) ? (pair.key.source ?? pair.key.value) : undefined
-      if (typeof name !== 'string' || name === '__proto__') {
-        fail(at, 'spec.yaml-syntax', 'this is not the name of a field', 'Use a plain word as the name.')
-        continue
-      }
-      object[name] = convert(pair.value as Node | null, [...path, name], at, at)
-    }
-    return object
-  }
-  const scalar = (value: unknown, source: string | undefined, offset: number): unknown => {
-    if (typeof value === 'number' || typeof value === 'bigint') {
-      if (source !== undefined && /^[-+]?0[0-9]/.test(source))
-        return fail(
-          offset,
-          'spec.ambiguous-number',
-          `"${source}" is read as ${Number(source)} by some programs and as octal by others`,
-          'Leave the leading zeros out, or quote it if it is text.',
-        )
-      if (source !== undefined && (typeof value === 'bigint' || !Number.isSafeInteger(value))) return source
-    }
-    return value
-  }
-
-  const value = convert(document.contents, [], 0, 0)
-  if (found.length > 0) return { problems: found }
+  const converted = plainValue(document.contents, problem)
+  if (converted.problems.length > 0) return { problems: converted.problems }
+  const { value, places } = converted
   return {
     source: {
       value,
       problemAt(path, fields, at = 'value') {
         for (let length = path.length; length >= 0; length -= 1) {
-          const place = places.get(JSON.stringify(path.slice(0, length)))
+          const place = places.get(placeKey(path.slice(0, length)))
           if (place !== undefined)
             return problem(at === 'key' || length < path.length ? place.key : place.value, fields)
         }

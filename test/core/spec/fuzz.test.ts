@@ -2,7 +2,8 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { stringify } from 'yaml'
 import { MAX_PROBLEMS } from '../../../src/core/spec/parse.ts'
-import { MAX_DEPTH, MAX_FILE_BYTES } from '../../../src/core/spec/source-text.ts'
+import { MAX_FILE_BYTES } from '../../../src/core/spec/source-text.ts'
+import { MAX_DEPTH } from '../../../src/core/spec/yaml-value.ts'
 import { example, home, parse } from './home.ts'
 
 /** Enough to meet every branch of the readers in a few seconds; failures print their seed. */
@@ -84,6 +85,22 @@ describe('bounds', () => {
   test('an alias to itself is refused', () => {
     const { problems } = parse('a: &a [*a]\n')
     expect(problems.length).toBeGreaterThan(0)
+  })
+
+  test('an alias means the last anchor of its name before it', () => {
+    const text = home(
+      ['bridge: vmbr0', 'bridge: &a vmbr1'],
+      ['storage: local-lvm', 'storage: &a tank'],
+      ['connection: lab', 'connection: *a'],
+    )
+    expect(parse(text).problems.map(({ code }) => code)).toEqual(['spec.unknown-alias'])
+    const later = home(['storage: local-lvm', 'storage: &a tank'], ['bridge: vmbr0', 'bridge: *a'])
+    expect(parse(later).spec?.providers['pve']?.bridge).toBe('tank')
+  })
+
+  test('twenty thousand aliases are followed at once', () => {
+    const { problems } = parse(`a: &a 1\nb: [${'*a,'.repeat(25_000)}]\n`)
+    expect(problems.map(({ code }) => code)).toEqual(['spec.too-many-values'])
   })
 
   test('deep nesting is refused', () => {
