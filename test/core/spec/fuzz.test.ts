@@ -19,7 +19,7 @@ function flaws(text: string): readonly string[] {
     ...problems.flatMap(({ line, column, code, what, remedy }) => [
       ...(line >= 1 && line <= lines.length ? [] : [`line ${line}`]),
       ...(column >= 1 && column <= (lines[line - 1]?.length ?? 0) + 1 ? [] : [`column ${column} of line ${line}`]),
-      ...(/^(?:spec|compat)\.[a-z-]+$/.test(code) ? [] : [`code ${code}`]),
+      ...(/^(?:spec|compat)\.[a-z0-9-]+$/.test(code) ? [] : [`code ${code}`]),
       ...(what.length < 1000 ? [] : ['a message too long to read']),
       ...(remedy === undefined || remedy === '' ? ['no remedy'] : []),
     ]),
