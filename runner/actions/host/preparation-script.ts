@@ -100,8 +100,8 @@ if [ -n "$fetchers" ]; then
 fi
 while read -r name key line; do
   [ -n "$name" ] || continue
-  key=$(printf '%s' "$key" | sed -e "s/\\\\$os/$ID/g" -e "s/\\\\$codename/$codename/g" -e "s/\\\\$arch/$arch/g")
-  line=$(printf '%s' "$line" | sed -e "s/\\\\$os/$ID/g" -e "s/\\\\$codename/$codename/g" -e "s/\\\\$arch/$arch/g")
+  key=$(printf '%s' "$key" | sed -e "s/[$]os/$ID/g" -e "s/[$]codename/$codename/g" -e "s/[$]arch/$arch/g")
+  line=$(printf '%s' "$line" | sed -e "s/[$]os/$ID/g" -e "s/[$]codename/$codename/g" -e "s/[$]arch/$arch/g")
   ring=/etc/apt/keyrings/slipway-$name.gpg
   if [ ! -s "$ring" ] || [ "$(cat "$ring.from" 2>/dev/null)" != "$key" ]; then
     if need "signing key of $name"; then
