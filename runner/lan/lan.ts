@@ -14,6 +14,8 @@ export interface Lan {
   readonly spec: ClusterSpec
   /** Rises with every lease; each script on a host refuses a lower one than it has seen. 0 when only looking. */
   readonly fence: number
+  /** Name that this runner enrolled with; absent when it only works locally. */
+  readonly runner?: string
   readonly remote: Remote
   /** @throws Problem `runner.no-connection` */
   proxmox(connection: string): ProxmoxApi
