@@ -9,8 +9,8 @@ import type { Signer } from '../secrets/signing.ts'
 export interface Settings {
   /** Where people and runners reach this app, without a trailing slash. */
   readonly publicUrl: string
-  /** Where the words of a report are explained. */
-  readonly docsUrl: string
+  /** Where the words of a report are explained, when there is such a page. */
+  readonly docsUrl?: string
 }
 
 /** Everything that the use cases act through. `entry` builds the real one. */

@@ -25,7 +25,7 @@ export function planComment(input: {
   readonly rules: PolicyNow
   /** Commit that brought the bundle onto the pull's branch. */
   readonly bundleCommit: string | undefined
-  readonly docsUrl: string
+  readonly docsUrl: string | undefined
   readonly limit: number
   /** Epoch milliseconds. */
   readonly now: number
@@ -60,7 +60,7 @@ export function planComment(input: {
       next: nextOf(pull, rules, derived),
     }
   })
-  return reportPlan({ clusters, commit: pull.head, now, docsUrl, limit })
+  return reportPlan({ clusters, commit: pull.head, now, ...(docsUrl !== undefined && { docsUrl }), limit })
 }
 
 function nextOf(pull: Pull, { policy }: PolicyNow, { plan }: Derived): Next {

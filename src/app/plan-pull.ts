@@ -43,21 +43,15 @@ export async function planPull(
     const info = await forge.repository(repo)
     if (pull.baseBranch !== info.defaultBranch) return
 
-    const planned = await planHead(app, info, pull)
+    let planned = await planHead(app, info, pull)
     if (planned.toCommit.size > 0 && committed === undefined) {
-      const names = [
-        ...new Set(planned.clusters.filter((c) => c.kind === 'planned' && c.missing.length > 0).map((c) => c.cluster)),
-      ]
-      committed = await forge.commitFiles(
-        repo,
-        pull.headBranch,
-        pull.head,
-        planned.toCommit,
-        bundleMessage(names.join(', ')),
-      )
-      continue
+      committed = await commitBundles(app, pull, planned)
+      // Somebody pushed meanwhile: what they pushed is planned instead.
+      if (committed === undefined) continue
+      planned = withBundles(planned)
     }
-    const document = await documentOf(app, info, pull, planned, before?.value, committed)
+    const head = committed ?? pull.head
+    const document = await documentOf(app, info, { ...pull, head }, planned, before?.value, committed)
     if ((await app.store.put(key, document, before?.version)) === undefined) continue
     return showSoon(app, { repo, kind: 'plan', number })
   }
@@ -74,6 +68,23 @@ interface PlannedHead {
   readonly problems: readonly FileProblem[]
 }
 
+/** Commits what the pull's branch lacks, on top of exactly the head that was planned. */
+function commitBundles(app: App, pull: Pull, { clusters, toCommit }: PlannedHead): Promise<string | undefined> {
+  const names = clusters.flatMap((entry) =>
+    entry.kind === 'planned' && entry.missing.length > 0 ? [entry.cluster] : [],
+  )
+  const message = bundleMessage(names.join(', '))
+  return forgeOf(app, pull.repo).commitFiles(pull.repo, pull.headBranch, pull.head, toCommit, message)
+}
+
+/** The same plans after that commit: it brought bundles and nothing that a plan is made of. */
+function withBundles(planned: PlannedHead): PlannedHead {
+  const clusters = planned.clusters.map((entry): PullCluster => {
+    return entry.kind === 'planned' && entry.derived.problems.length === 0 ? { ...entry, missing: [] } : entry
+  })
+  return { ...planned, clusters, toCommit: new Map() }
+}
+
 async function planHead(app: App, info: RepoInfo, pull: Pull): Promise<PlannedHead> {
   const forge = forgeOf(app, info)
   const base = await forge.branchHead(info, pull.baseBranch)
@@ -83,7 +94,7 @@ async function planHead(app: App, info: RepoInfo, pull: Pull): Promise<PlannedHe
     parted === undefined
       ? new Map<string, ClusterTree>()
       : clusterTrees(await forge.listFiles(info, parted, 'clusters/'))
-  const policy = await readPolicy(app, info)
+  const policy = await readPolicy(app, info, base)
 
   const clusters: PullCluster[] = []
   const toCommit = new Map<string, string | null>()

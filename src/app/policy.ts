@@ -12,10 +12,13 @@ export interface PolicyNow {
   readonly text?: string
 }
 
-/** Reads the policy at the tip of the default branch: a pull cannot loosen its own rules. */
-export async function readPolicy(app: App, info: RepoInfo): Promise<PolicyNow> {
+/**
+ * Reads the policy at the tip of the default branch: a pull cannot loosen its own rules.
+ * @param tip - That tip, where the caller has just read it.
+ */
+export async function readPolicy(app: App, info: RepoInfo, tip?: string): Promise<PolicyNow> {
   const forge = forgeOf(app, info)
-  const head = await forge.branchHead(info, info.defaultBranch)
+  const head = tip ?? (await forge.branchHead(info, info.defaultBranch))
   const files = head === undefined ? undefined : await forge.readFiles(info, head, [POLICY_FILE])
   const text = files?.get(POLICY_FILE)
   return { ...parsePolicy(text, POLICY_FILE), ...(text === undefined ? {} : { text }) }
