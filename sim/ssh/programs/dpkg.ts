@@ -13,7 +13,7 @@ const dpkgQuery: Program = (call) => {
   if (flags.has('-s') || flags.has('--status') || flags.has('-L') || flags.has('-l') || flags.has('-S'))
     return dpkg(call)
   const format =
-    values.get('-f')?.[0] ??
+    values.get('-f')?.[0]?.replace(/^=/, '') ??
     values.get('--showformat')?.[0] ??
     String.raw`\${binary:Package}\t\${Version}\n`.replaceAll(String.raw`\$`, '$')
   let stdout = ''
