@@ -55,7 +55,10 @@ async function considerCluster(
     if (!same || origin !== undefined) {
       await changeDocument<ClusterDocument>(app.store, key, (now) => {
         const old = now?.wanted
-        const asked = old?.specBlob === specBlob && !now?.orphaned && old.asked > 0 ? old.asked : (old?.asked ?? 0) + 1
+        const kept = old?.specBlob === specBlob && !now?.orphaned
+        // Somebody else looked at the same time and knew as much or more.
+        if (kept && (old.pull !== undefined || origin === undefined)) return undefined
+        const asked = kept && old.asked > 0 ? old.asked : (old?.asked ?? 0) + 1
         const wanted: Wanted = {
           commit: head,
           specBlob,

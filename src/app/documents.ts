@@ -48,6 +48,12 @@ export interface PullDocument {
   readonly answer?: string
 }
 
+/** An open pull of the repository's own, for the questions that runners ask all the time. `open-pull/…` */
+export interface OpenPullDocument {
+  readonly number: number
+  readonly clusters: readonly string[]
+}
+
 /** What the default branch asks of a cluster. */
 export interface Wanted {
   readonly commit: string
@@ -163,6 +169,8 @@ export const keys = {
   command: (repo: RepoRef, number: number, comment: string) => `command/${of(repo)}/${number}/${segment(comment)}`,
   pulls: (repo: RepoRef) => `pull/${of(repo)}/`,
   pull: (repo: RepoRef, number: number) => `pull/${of(repo)}/${number}`,
+  openPulls: (repo: RepoRef) => `open-pull/${of(repo)}/`,
+  openPull: (repo: RepoRef, number: number) => `open-pull/${of(repo)}/${number}`,
   clusters: (repo: RepoRef) => `cluster/${of(repo)}/`,
   cluster: (repo: RepoRef, cluster: string) => `cluster/${of(repo)}/${segment(cluster)}`,
   job: (id: string) => `job/${segment(id)}`,

@@ -1,8 +1,8 @@
 import type { RepoRef } from '../seams/forge.ts'
-import { type App, forgeOf } from './app.ts'
+import { after, type App, forgeOf } from './app.ts'
 import { changeDocument } from './change-document.ts'
 import { considerBranch } from './consider-branch.ts'
-import { keys, type PullDocument } from './documents.ts'
+import { keys, KEEP_MS, type PullDocument } from './documents.ts'
 import { planPull } from './plan-pull.ts'
 import { showSoon } from './publish.ts'
 
@@ -16,9 +16,14 @@ export async function followPull(
   const pull = await forgeOf(app, repo).pull(repo, number)
   if (!pull) return
   if (pull.state === 'open') return planPull(app, repo, number, options)
-  const { document } = await changeDocument<PullDocument>(app.store, keys.pull(repo, number), (now) =>
-    now && now.state !== pull.state ? { ...now, state: pull.state } : undefined,
+  const { document } = await changeDocument<PullDocument>(
+    app.store,
+    keys.pull(repo, number),
+    (now) => (now && now.state !== pull.state ? { ...now, state: pull.state } : undefined),
+    { expiresAt: after(await app.store.now(), KEEP_MS) },
   )
+  const open = await app.store.get(keys.openPull(repo, number))
+  if (open) await app.store.delete(open.key, open.version)
   if (document) await showSoon(app, { repo, kind: 'plan', number })
   if (pull.state === 'merged') await considerBranch(app, repo)
 }

@@ -1,11 +1,20 @@
 import type { FileProblem } from '../core/problem.ts'
 import { reportProblems } from '../core/report/problem.ts'
 import type { Check, Pull, RepoInfo, RepoRef } from '../seams/forge.ts'
-import { type App, forgeOf } from './app.ts'
+import { after, type App, forgeOf } from './app.ts'
+import { changeDocument } from './change-document.ts'
 import { bundleDifference } from './bundle-difference.ts'
 import { affectedClusters, type ClusterTree, clusterTrees } from './cluster-tree.ts'
 import { type Derived, deriveCluster } from './derive-cluster.ts'
-import { type FactsDocument, keys, type PullDocument, type Review, reviewOf } from './documents.ts'
+import {
+  type FactsDocument,
+  keys,
+  KEEP_MS,
+  type OpenPullDocument,
+  type PullDocument,
+  type Review,
+  reviewOf,
+} from './documents.ts'
 import { bundleMessage } from './offer-bundle.ts'
 import { planComment, type PullCluster } from './plan-comment.ts'
 import { policyProblems, type PolicyNow, readPolicy } from './policy.ts'
@@ -52,7 +61,12 @@ export async function planPull(
     }
     const head = committed ?? pull.head
     const document = await documentOf(app, info, { ...pull, head }, planned, before?.value, committed)
-    if ((await app.store.put(key, document, before?.version)) === undefined) continue
+    const expiresAt = after(document.plannedAt, KEEP_MS)
+    if ((await app.store.put(key, document, before?.version, { expiresAt })) === undefined) continue
+    if (!pull.fork) {
+      const open: OpenPullDocument = { number, clusters: Object.keys(document.clusters) }
+      await changeDocument<OpenPullDocument>(app.store, keys.openPull(repo, number), () => open, { expiresAt })
+    }
     return showSoon(app, { repo, kind: 'plan', number })
   }
   app.log.warn('a pull moved while it was planned', { repo: repo.id, number })

@@ -8,7 +8,7 @@ import {
   type FactsDocument,
   type JobDocument,
   keys,
-  type PullDocument,
+  type OpenPullDocument,
   type RunnerDocument,
 } from './documents.ts'
 
@@ -78,9 +78,8 @@ export async function poll(app: App, runner: RunnerDocument, request: PollReques
  * at the machines: its text is anybody's.
  */
 async function changedByPulls(app: App, repo: RepoRef): Promise<ReadonlySet<string>> {
-  const pulls = await listAll<PullDocument>(app.store, keys.pulls(repo))
-  const open = pulls.filter(({ value }) => value.state === 'open' && !value.fork)
-  return new Set(open.flatMap(({ value }) => Object.keys(value.reviews)))
+  const open = await listAll<OpenPullDocument>(app.store, keys.openPulls(repo))
+  return new Set(open.flatMap(({ value }) => value.clusters))
 }
 
 /** Whether to ask for facts now: a site that cannot be looked at must not be asked with every poll. */

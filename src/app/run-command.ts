@@ -52,8 +52,11 @@ export async function runCommand(app: App, repo: RepoRef, number: number, commen
     } else answers.push(...(await carryOut(app, repo, number, command, comment.author)))
   }
   const now = await app.store.now()
-  await changeDocument<PullDocument>(app.store, keys.pull(repo, number), (pull) =>
-    pull ? { ...pull, answer: answers.join('\n\n') } : undefined,
+  await changeDocument<PullDocument>(
+    app.store,
+    keys.pull(repo, number),
+    (pull) => (pull ? { ...pull, answer: answers.join('\n\n') } : undefined),
+    { expiresAt: after(now, KEEP_MS) },
   )
   await app.store.put<CommandDocument>(done, { at: now }, undefined, { expiresAt: after(now, KEEP_MS) })
   await showSoon(app, { repo, kind: 'run', number })

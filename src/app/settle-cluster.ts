@@ -231,8 +231,11 @@ async function showJob(app: App, { repo, job }: JobDocument): Promise<void> {
 async function linkToPull(app: App, { repo, job }: JobDocument): Promise<void> {
   const { pull, cluster, id } = job.order
   if (pull === undefined) return
-  const { changed } = await changeDocument<PullDocument>(app.store, keys.pull(repo, pull), (now) =>
-    now && now.jobs[cluster] !== id ? { ...now, jobs: { ...now.jobs, [cluster]: id } } : undefined,
+  const { changed } = await changeDocument<PullDocument>(
+    app.store,
+    keys.pull(repo, pull),
+    (now) => (now && now.jobs[cluster] !== id ? { ...now, jobs: { ...now.jobs, [cluster]: id } } : undefined),
+    { expiresAt: after(await app.store.now(), KEEP_MS) },
   )
   if (changed) await showSoon(app, { repo, kind: 'run', number: pull })
 }

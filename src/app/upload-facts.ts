@@ -5,7 +5,13 @@ import type { RepoRef } from '../seams/forge.ts'
 import { redact } from '../secrets/redact.ts'
 import type { App } from './app.ts'
 import { changeDocument, listAll } from './change-document.ts'
-import { type ClusterDocument, type FactsDocument, keys, type PullDocument, type RunnerDocument } from './documents.ts'
+import {
+  type ClusterDocument,
+  type FactsDocument,
+  keys,
+  type OpenPullDocument,
+  type RunnerDocument,
+} from './documents.ts'
 import { planPull } from './plan-pull.ts'
 import { settleCluster } from './settle-cluster.ts'
 
@@ -59,10 +65,8 @@ function content(facts: Facts): string {
 
 async function planWithNewFacts(app: App, repo: RepoRef, cluster: string): Promise<void> {
   if (await app.store.get<ClusterDocument>(keys.cluster(repo, cluster))) await settleCluster(app, repo, cluster)
-  for (const { value: pull } of await listAll<PullDocument>(app.store, keys.pulls(repo))) {
-    // What a pull from a fork is told must not depend on facts.
-    if (pull.state === 'open' && !pull.fork && cluster in pull.clusters) {
-      await planPull(app, repo, pull.number, { afresh: true })
-    }
+  // Pulls from forks are not among these: what they are told must not depend on facts.
+  for (const { value: pull } of await listAll<OpenPullDocument>(app.store, keys.openPulls(repo))) {
+    if (pull.clusters.includes(cluster)) await planPull(app, repo, pull.number, { afresh: true })
   }
 }
