@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { enrollRunner, revokeRunner } from '../../src/app/enroll-runner.ts'
+import { createToken, enrollRunner, revokeRunner } from '../../src/app/enroll-runner.ts'
 import { sweep } from '../../src/app/sweep.ts'
+import { verifyRequest } from '../../src/app/verify-request.ts'
 import { LEASE_MS } from '../../src/core/job.ts'
+import { CLOCK_SKEW_MS, signedText } from '../../src/core/wire.ts'
+import { newSigningKey, signerFrom } from '../../src/secrets/signing.ts'
 import { emptyFacts, enrolled, GIT_KEY, numbered } from './fake-runner.ts'
 import { type Harness, harness, homeSpec } from './harness.ts'
 import { jobOf, merged, SPEC } from './story.ts'
@@ -241,6 +244,28 @@ describe('runners', () => {
     expect(await code({})).toEqual([401, 'runner.not-authorized'])
   })
 
+  test('with a wrong clock are told so, and no request counts twice', async () => {
+    const h = await harness()
+    const { signer } = await enrolled(h)
+    const now = Date.parse(await h.store.now())
+    const signed = async (skewMs: number, nonce: string) => {
+      const time = new Date(now + skewMs).toISOString()
+      const request = { method: 'POST', path: '/runner/v1/poll', time, nonce, bodySha256: '0'.repeat(64) }
+      return { ...request, runner: 'closet', signature: await signer.sign(signedText(request)) }
+    }
+    for (const skewMs of [CLOCK_SKEW_MS + 1, -CLOCK_SKEW_MS - 1]) {
+      const late = await signed(skewMs, 'n'.repeat(20))
+      await expect(verifyRequest(h.app, late)).rejects.toThrow('runner.clock')
+    }
+    const fine = await signed(CLOCK_SKEW_MS, 'n'.repeat(20))
+    expect(await verifyRequest(h.app, fine)).toMatchObject({ id: 'closet' })
+    await expect(verifyRequest(h.app, fine)).rejects.toThrow('runner.not-authorized')
+    h.advance(2 * CLOCK_SKEW_MS)
+    await expect(verifyRequest(h.app, fine)).rejects.toThrow('runner.not-authorized')
+    h.advance(1)
+    await expect(verifyRequest(h.app, fine)).rejects.toThrow('runner.clock')
+  })
+
   test('that speak of another planner are told which side to upgrade', async () => {
     const h = await harness()
     const runner = await enrolled(h)
@@ -252,8 +277,6 @@ describe('runners', () => {
 
   test('enrol once with a token; the same one may repeat it, nobody else may use it', async () => {
     const h = await harness()
-    const { createToken } = await import('../../src/app/enroll-runner.ts')
-    const { newSigningKey, signerFrom } = await import('../../src/secrets/signing.ts')
     const { token } = await createToken(h.app, [h.forge.repo])
     const key = async () => (await signerFrom(await newSigningKey())).publicKey
     const request = { wire: 1, name: 'closet', signingKey: await key(), gitKey: GIT_KEY } as const

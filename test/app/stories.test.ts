@@ -1,4 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { considerBranch } from '../../src/app/consider-branch.ts'
+import { followPull } from '../../src/app/follow-pull.ts'
+import { receiveWebhook } from '../../src/app/receive-webhook.ts'
 import { sweep } from '../../src/app/sweep.ts'
 import { Problem } from '../../src/core/problem.ts'
 import { emptyFacts, enrolled, numbered } from './fake-runner.ts'
@@ -126,7 +129,6 @@ describe('webhooks', () => {
     const h = await harness()
     h.forge.push('add-home', { [SPEC]: homeSpec() })
     const number = h.forge.open('add-home')
-    const { followPull } = await import('../../src/app/follow-pull.ts')
     await Promise.all([1, 2, 3].map(() => followPull(h.app, h.forge.repo, number)))
     await h.drain()
     const head = h.forge.head('add-home')
@@ -136,7 +138,6 @@ describe('webhooks', () => {
 
   test('with a wrong signature leave nothing behind', async () => {
     const h = await harness()
-    const { receiveWebhook } = await import('../../src/app/receive-webhook.ts')
     const request = { headers: { 'x-signature': 'wrong' }, body: new TextEncoder().encode('{}') }
     expect(await receiveWebhook(h.app, 'github', request)).toMatchObject({ outcome: 'refused' })
     expect(await receiveWebhook(h.app, 'gitlab', request)).toMatchObject({ outcome: 'refused' })
@@ -316,6 +317,18 @@ describe('after the merge', () => {
     await h.hint({ kind: 'pull-changed', number })
     expect(await jobOf(h)).toMatchObject({ state: 'cancelled' })
   })
+})
+
+test('a merge looked at several times at once is one job that knows its pull', async () => {
+  const h = await harness()
+  const number = await pulled(h)
+  h.forge.merge(number)
+  await Promise.all(Array.from({ length: 6 }, () => considerBranch(h.app, h.forge.repo)))
+  await h.drain()
+  expect(await jobOf(h)).toMatchObject({ state: 'queued', order: { pull: number } })
+  const made = h.logged.filter((line) => line.startsWith('info job made'))
+  expect(made).toHaveLength(1)
+  expect((await pullOf(h, number))?.jobs['home']).toBe((await jobOf(h))?.order.id)
 })
 
 describe('a command', () => {
