@@ -22,6 +22,8 @@ export interface AppConfig {
   readonly signingKey: string
   readonly database: string
   readonly publicUrl: string
+  /** Where the words of reports are explained. */
+  readonly docsUrl?: string
   readonly listen: { readonly host: string; readonly port: number }
   readonly tls?: { readonly certificate: string; readonly key: string }
 }
@@ -53,6 +55,7 @@ const Environment = z.object({
   SLIPWAY_SIGNING_KEY: text,
   SLIPWAY_DATABASE: text,
   SLIPWAY_PUBLIC_URL: webUrl,
+  SLIPWAY_DOCS_URL: webUrl.optional(),
   SLIPWAY_LISTEN: Listen.default('127.0.0.1:8080'),
   SLIPWAY_TLS_CERTIFICATE: text.optional(),
   SLIPWAY_TLS_KEY: text.optional(),
@@ -150,6 +153,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     signingKey: env.SLIPWAY_SIGNING_KEY,
     database: env.SLIPWAY_DATABASE,
     publicUrl: withoutSlash(env.SLIPWAY_PUBLIC_URL),
+    ...(env.SLIPWAY_DOCS_URL !== undefined && { docsUrl: env.SLIPWAY_DOCS_URL }),
     listen: { host: (host ?? '').replace(/^\[|\]$/g, '') || '0.0.0.0', port: Number(port) },
     ...(env.SLIPWAY_TLS_CERTIFICATE !== undefined &&
       env.SLIPWAY_TLS_KEY !== undefined && {

@@ -22,9 +22,6 @@ const SWEEP_MS = 15_000
 /** How long running work may take when the process is asked to stop; what is left is found by the next sweep. */
 const STOP_MS = 10_000
 
-/** Where the words of reports are explained. */
-const DOCS_URL = 'https://github.com/slipway-dev/slipway/tree/main/docs'
-
 const systemClock: Clock = {
   now: () => Date.now(),
   // Asked to stop is no error for who waits: it ends the wait.
@@ -64,7 +61,7 @@ export async function openApp(config: AppConfig, log: Log): Promise<BuiltApp> {
     random: systemRandom,
     log,
     signer,
-    settings: { publicUrl: config.publicUrl, docsUrl: DOCS_URL },
+    settings: { publicUrl: config.publicUrl, ...(config.docsUrl !== undefined && { docsUrl: config.docsUrl }) },
     defer(name, work) {
       // Work that starts while stopping is left to the next start's sweep.
       if (stopping.signal.aborted) return
@@ -123,8 +120,9 @@ export async function serve(config: AppConfig, log: Log): Promise<Serving> {
 
   const timer = new AbortController()
   const sweepForEver = async (): Promise<void> => {
-    while (!timer.signal.aborted) {
-      await sweep(app).catch((error: unknown) => log.error('sweeping', { error }))
+    // Whatever happened while the app was down, its webhooks are lost.
+    for (let first = true; !timer.signal.aborted; first = false) {
+      await sweep(app, { forges: first }).catch((error: unknown) => log.error('sweeping', { error }))
       await sleep(SWEEP_MS, undefined, { signal: timer.signal }).catch(() => undefined)
     }
   }
