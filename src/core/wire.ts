@@ -266,6 +266,7 @@ export const DeployKeyRequest = z.strictObject({
   title: z.string().max(200),
   publicKey: z.string().max(1000),
 })
+export type DeployKeyRequest = z.infer<typeof DeployKeyRequest>
 export const DeployKeyAnswer = z.strictObject({ id: z.string(), readOnly: z.literal(true) })
 
 /** Every refusal: HTTP status 4xx or 5xx with this body. */
