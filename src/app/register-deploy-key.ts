@@ -1,6 +1,5 @@
 import { Problem } from '../core/problem.ts'
 import type { DeployKeyRequest } from '../core/wire.ts'
-import type * as z from 'zod'
 import { type App, forgeOf } from './app.ts'
 import { type ClusterDocument, type JobDocument, keys, type RunnerDocument } from './documents.ts'
 
@@ -14,7 +13,7 @@ const PUBLIC_KEY = /^ssh-ed25519 [A-Za-z0-9+/]{68}(?: .{0,200})?$/
 export async function registerDeployKey(
   app: App,
   runner: RunnerDocument,
-  request: z.infer<typeof DeployKeyRequest>,
+  request: DeployKeyRequest,
 ): Promise<{ readonly id: string; readonly readOnly: true }> {
   const job = (await app.store.get<JobDocument>(keys.job(request.job)))?.value
   const cluster = job && (await app.store.get<ClusterDocument>(keys.cluster(job.repo, request.cluster)))?.value

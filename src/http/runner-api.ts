@@ -4,14 +4,14 @@ import type { App } from '../app/app.ts'
 import type { RunnerDocument } from '../app/documents.ts'
 import { enrollRunner } from '../app/enroll-runner.ts'
 import { poll } from '../app/poll.ts'
+import { problemAnswer } from '../app/problem-answer.ts'
 import { recordEvents } from '../app/record-events.ts'
 import { registerDeployKey } from '../app/register-deploy-key.ts'
 import { uploadFacts } from '../app/upload-facts.ts'
 import { verifyRequest } from '../app/verify-request.ts'
 import type { Facts } from '../core/facts.ts'
-import { Problem, type ProblemFields } from '../core/problem.ts'
+import { Problem } from '../core/problem.ts'
 import { answerText, DeployKeyRequest, EnrollRequest, EventsRequest, FactsUpload, PollRequest } from '../core/wire.ts'
-import { redactValue } from '../secrets/redact.ts'
 import { rawBody } from './raw-body.ts'
 
 /** Facts of 1,000 machines and 200 events with 200,000 characters of output both fit; nothing honest is larger. */
@@ -97,13 +97,10 @@ async function answered(app: App, c: Context, work: () => Promise<unknown>): Pro
   try {
     value = await work()
   } catch (error) {
-    const problem: ProblemFields =
-      error instanceof Problem
-        ? error.toJSON()
-        : { code: 'app.defect', what: 'the app met an error of its own; its log says more', retry: 'later' }
+    const problem = problemAnswer(error)
     status = error instanceof Problem ? (STATUS[problem.code] ?? (problem.retry === 'never' ? 400 : 503)) : 500
     if (!(error instanceof Problem)) app.log.error('answering a runner', { path: c.req.path, error })
-    value = { problem: redactValue(problem) }
+    value = { problem }
   }
   const body = JSON.stringify(value)
   const nonce = c.req.header('slipway-nonce') ?? ''
