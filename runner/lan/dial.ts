@@ -43,21 +43,20 @@ function throughProxy(proxy: URL): Open {
     proxy.username === ''
       ? {}
       : { userId: decodeURIComponent(proxy.username), password: decodeURIComponent(proxy.password) }
-  return async (host, port, timeoutMs) => {
-    try {
-      const { socket } = await SocksClient.createConnection({
-        proxy: { host: bare(proxy.hostname), port: Number(proxy.port) || 1080, type: 5, ...login },
-        command: 'connect',
-        destination: { host: bare(host), port },
-        timeout: timeoutMs,
-      })
-      return socket
-    } catch (error) {
-      // The library's error carries the proxy's login in its options.
-      const why = error instanceof Error ? error.message : String(error)
-      throw new Error(`${host}:${port} through the proxy at ${proxy.host}: ${why}`)
-    }
-  }
+  return (host, port, timeoutMs) =>
+    SocksClient.createConnection({
+      proxy: { host: bare(proxy.hostname), port: Number(proxy.port) || 1080, type: 5, ...login },
+      command: 'connect',
+      destination: { host: bare(host), port },
+      timeout: timeoutMs,
+    }).then(
+      ({ socket }) => socket,
+      (error: unknown) => {
+        // Without the library's error as a cause: it carries the proxy's login.
+        const why = error instanceof Error ? error.message : String(error)
+        throw new Error(`${host}:${port} through the proxy at ${proxy.host}: ${why}`)
+      },
+    )
 }
 
 /** IPv6 addresses stand in brackets in URLs only. */

@@ -264,8 +264,8 @@ export function proxmoxClient(
         },
       )
       if (!isRecord(answer)) return undefined
-      return records(answer['result']).map((entry) => ({
-        mac: String(entry['hardware-address'] ?? '').toLowerCase(),
+      return records(answer['result']).map(({ 'hardware-address': mac, ...entry }) => ({
+        mac: typeof mac === 'string' ? mac.toLowerCase() : '',
         addresses: records(entry['ip-addresses']).flatMap((address) =>
           address['ip-address-type'] === 'ipv4' ? [String(address['ip-address'])] : [],
         ),

@@ -164,7 +164,7 @@ class Line {
       channel.on('close', () => {
         clearTimeout(timer)
         signal?.removeEventListener('abort', aborted)
-        if (unfinished !== undefined) reject(unfinished as Error)
+        if (unfinished !== undefined) reject(unfinished)
         else if (exit === undefined)
           reject(lostProblem(this.#target, 'the connection ended before the script told its result'))
         else resolve({ exit, stdout: stdout.text(), stderr: stderr.text() })
