@@ -51,6 +51,7 @@ export interface PullDocument {
 /** An open pull of the repository's own, for the questions that runners ask all the time. `open-pull/…` */
 export interface OpenPullDocument {
   readonly number: number
+  readonly plannedAt: Instant
   readonly clusters: readonly string[]
 }
 

@@ -64,7 +64,8 @@ export async function planPull(
     const expiresAt = after(document.plannedAt, KEEP_MS)
     if ((await app.store.put(key, document, before?.version, { expiresAt })) === undefined) continue
     if (!pull.fork) {
-      const open: OpenPullDocument = { number, clusters: Object.keys(document.clusters) }
+      const { plannedAt } = document
+      const open: OpenPullDocument = { number, plannedAt, clusters: Object.keys(document.clusters) }
       await changeDocument<OpenPullDocument>(app.store, keys.openPull(repo, number), () => open, { expiresAt })
     }
     return showSoon(app, { repo, kind: 'plan', number })

@@ -16,10 +16,16 @@ import {
 const PACE_BUSY_MS = 1_000
 const PACE_IDLE_MS = 5_000
 
+/** Somebody is at work on a pull that was planned this recently, and will soon merge it. */
+const PULL_ATTENTION_MS = 300_000
+
 /** Facts older than this are asked for again. */
 const FACTS_AGE_MS = 600_000
 
-/** The same while an open pull changes the cluster, so that reviewers see it as it is. */
+/**
+ * The same while an open pull changes the cluster, so that reviewers see it as it is. Pulls from forks do not count: a
+ * text that is anybody's never causes a look at the machines.
+ */
 const FACTS_FOR_PULL_AGE_MS = 120_000
 
 /** Between two requests for facts of one cluster: gathering them takes seconds to a minute. */
@@ -41,7 +47,9 @@ export async function poll(app: App, runner: RunnerDocument, request: PollReques
   let busy = !request.idle
 
   for (const repo of runner.repositories) {
-    const changed = await changedByPulls(app, repo)
+    const pulls = (await listAll<OpenPullDocument>(app.store, keys.openPulls(repo))).map(({ value }) => value)
+    const changed = new Set(pulls.flatMap((pull) => pull.clusters))
+    if (pulls.some(({ plannedAt }) => after(plannedAt, PULL_ATTENTION_MS) > now)) busy = true
     const clusters = await listAll<ClusterDocument>(app.store, keys.clusters(repo))
     for (const { value: cluster } of clusters) {
       const current = cluster.job && (await app.store.get<JobDocument>(keys.job(cluster.job)))?.value.job
@@ -71,15 +79,6 @@ export async function poll(app: App, runner: RunnerDocument, request: PollReques
     paceMs: busy || wanted.length > 0 ? PACE_BUSY_MS : PACE_IDLE_MS,
     ...(notes.length === 0 ? {} : { note: notes.join('; ').slice(0, 4_000) }),
   }
-}
-
-/**
- * Clusters that open pulls change, so that reviews see the machines as they are. A pull from a fork never causes a look
- * at the machines: its text is anybody's.
- */
-async function changedByPulls(app: App, repo: RepoRef): Promise<ReadonlySet<string>> {
-  const open = await listAll<OpenPullDocument>(app.store, keys.openPulls(repo))
-  return new Set(open.flatMap(({ value }) => value.clusters))
 }
 
 /** Whether to ask for facts now: a site that cannot be looked at must not be asked with every poll. */
