@@ -69,25 +69,11 @@ export function lanAccess(config: RunnerConfig, keys: Keystore): LanAccess<Lan> 
   }
 }
 
-/** What exists at the end, for the comment: nothing secret. */
+/** What a person does next, beside what the report says of nodes, engine and keys: nothing secret. */
 export function resultNotes(spec: ClusterSpec, facts: Facts): readonly string[] {
-  const nodes = Object.values(facts.kubernetes?.nodes ?? {})
-  const ready = nodes.filter((node) => node.ready).length
-  const { deployKey, status, recipient, engine } = facts.gitops ?? {}
+  if (facts.kubernetes === undefined) return []
+  const { host, port } = spec.endpoint
   return [
-    ...(facts.kubernetes === undefined
-      ? []
-      : [
-          `Kubernetes ${facts.kubernetes.version} answers at ${spec.endpoint.host}:${spec.endpoint.port}; ${ready} of ${nodes.length} nodes are Ready.`,
-        ]),
-    ...(engine === undefined
-      ? []
-      : [
-          `${ENGINE_TITLES[engine]} ${facts.gitops?.version ?? ''} follows ${spec.gitops.repository.branch}${status?.commit === undefined ? '' : `, applied up to ${status.commit.slice(0, 7)}`}.`,
-        ]),
-    ...(deployKey === undefined ? [] : [`Deploy key ${deployKey.fingerprint}, read-only, made on the LAN.`]),
-    ...(recipient === undefined ? [] : [`Seal secrets for this cluster to ${recipient}.`]),
+    `the API answers at ${host}:${port}; \`slipway kubeconfig ${spec.name}\` on the runner's machine prints the way in`,
   ]
 }
-
-const ENGINE_TITLES = { flux: 'Flux', argocd: 'Argo CD', fleet: 'Fleet' } as const

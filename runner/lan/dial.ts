@@ -1,4 +1,4 @@
-import { connect, type Socket } from 'node:net'
+import { connect, isIPv4, type Socket } from 'node:net'
 import { SocksClient } from 'socks'
 import type { Dial } from './https-agent.ts'
 
@@ -6,17 +6,22 @@ import type { Dial } from './https-agent.ts'
 const KEEP_ALIVE_MS = 30_000
 
 /**
- * How the LAN is reached: directly, or through a SOCKS5 proxy, which then also looks up names.
+ * How the LAN is reached: directly, or through a SOCKS5 proxy, which then also looks up names. This machine itself is
+ * never asked for through a proxy: there its loopback addresses would mean the proxy's own.
  * @param proxy - `socks5://host:port`, with user and password where the proxy asks for them.
  */
 export function dialler(proxy?: string): Dial {
   const open = proxy === undefined ? direct : throughProxy(new URL(proxy))
   return async (host, port, { timeoutMs }) => {
-    const socket = await open(host, port, timeoutMs)
+    const socket = await (isLoopback(bare(host)) ? direct : open)(host, port, timeoutMs)
     socket.setNoDelay(true)
     socket.setKeepAlive(true, KEEP_ALIVE_MS)
     return socket
   }
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
 }
 
 type Open = (host: string, port: number, timeoutMs: number) => Promise<Socket>

@@ -10,6 +10,9 @@ import { runScript } from './shell.ts'
 const MAX_SESSIONS = 10
 /** How long a command waits for the first byte of its input when the client neither writes nor closes it. */
 const QUIET_INPUT_MS = 250
+/** The same for a command that is nothing without its input: it would sit there and wait, as a real one does. */
+const SLOW_INPUT_MS = 30_000
+const READS_INPUT = /(^|\s)(bash|sh) -s(\s|$)|^cat( -)?$/
 /** More would be a file that a script should not carry. */
 const MAX_INPUT_BYTES = 64 * 2 ** 20
 
@@ -126,7 +129,10 @@ function serveSession(
     const stop = new AbortController()
     channel.on('close', () => stop.abort())
     channel.on('error', () => stop.abort())
-    const input = await readInput(channel)
+    const input = await readInput(
+      channel,
+      given !== undefined && READS_INPUT.test(given) ? SLOW_INPUT_MS : QUIET_INPUT_MS,
+    )
     const command = given ?? input.toString('utf8')
     const stdin = given === undefined ? '' : input.toString('latin1')
     const text = `${command}\n${stdin}`
@@ -174,7 +180,7 @@ function outputBytes(result: { readonly stdout: string }): Buffer {
   return Buffer.from(result.stdout, kind === 'bytes' ? 'latin1' : 'utf8')
 }
 
-function readInput(channel: ServerChannel): Promise<Buffer> {
+function readInput(channel: ServerChannel, quietMs: number): Promise<Buffer> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
     let size = 0
@@ -182,7 +188,7 @@ function readInput(channel: ServerChannel): Promise<Buffer> {
       clearTimeout(quiet)
       resolve(Buffer.concat(chunks))
     }
-    const quiet = setTimeout(finish, QUIET_INPUT_MS)
+    const quiet = setTimeout(finish, quietMs)
     channel.on('data', (chunk: Buffer) => {
       clearTimeout(quiet)
       size += chunk.length

@@ -7,7 +7,8 @@ export const NO_VERSION = 93
 
 /**
  * Host preparation in one script, told by MODE: `check` only says what differs, one `needed` line each; `apply` makes it
- * so and says `changed`. Everything is compared before it is touched, so a second pass changes nothing.
+ * so and says `changed`. Everything is compared before it is touched, so a second pass changes nothing. The last line is
+ * `settled`: without it the script has not run to its end, whatever its exit status says.
  *
  * Lists arrive as lines in shell variables: REPOSITORIES `name key-url line…`, PACKAGES `name version|- hold|-`, MODULES,
  * SYSCTLS `key value`, FILES `mode path base64 unit,unit|-`, UNITS `unit enabled|masked`, FIREWALL (base64 or empty).
@@ -196,4 +197,5 @@ LIST
 if [ "$(cat /var/lib/slipway/prepared 2>/dev/null)" != "$DIGEST" ]; then
   if need "record"; then printf '%s\\n' "$DIGEST" > /var/lib/slipway/prepared.new && mv /var/lib/slipway/prepared.new /var/lib/slipway/prepared; fi
 fi
+echo "settled $MODE"
 `

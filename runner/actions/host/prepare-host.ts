@@ -17,7 +17,8 @@ export const prepareHost: Action<'prepare-host', Lan> = {
       timeoutMs: CHECK_TIMEOUT_MS,
       signal: context.signal,
     })
-    if (result.exit !== 0) throw scriptProblem(step.target.machine, `looking at ${step.target.machine}`, result, HINT)
+    if (result.exit !== 0 || !/^settled check$/m.test(result.stdout))
+      throw scriptProblem(step.target.machine, `looking at ${step.target.machine}`, result, HINT)
     return /^needed /m.test(result.stdout) ? 'needed' : 'done'
   },
   async apply(step, lan, context) {
