@@ -25,6 +25,8 @@ const AGENT_AFTER_BOOT_MS = 2_000
 const SHUTDOWN_MS = 3_000
 /** The answer of `reboot` still leaves the machine. */
 const REBOOT_DELAY_MS = 50
+/** Now and then ssh2 makes a key that ssh2 cannot read. */
+const HOST_KEY_ATTEMPTS = 10
 /** Commands remembered for tests; more belongs into a longer test's own record. */
 const MAX_COMMANDS = 20_000
 
@@ -317,8 +319,11 @@ const gatewayOf = (address: string): string => address.replace(/\.\d+$/, '.1')
 const dhcpAddress = (n: number): string => `10.4.0.${200 + (n % 50)}/24`
 
 function newHostKey(name: string): { readonly private: string; readonly public: string } {
-  const pair = ssh2.utils.generateKeyPairSync('ed25519', { comment: `root@${name}` })
-  return { private: pair.private, public: pair.public }
+  for (let attempt = 1; attempt <= HOST_KEY_ATTEMPTS; attempt++) {
+    const pair = ssh2.utils.generateKeyPairSync('ed25519', { comment: `root@${name}` })
+    if (!(ssh2.utils.parseKey(pair.private) instanceof Error)) return { private: pair.private, public: pair.public }
+  }
+  throw new Error('no host key could be made')
 }
 
 function showHostKey({ host, hostKey }: Machine): void {
