@@ -1,6 +1,7 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { actions } from '../../runner/actions/index.ts'
 import type { RunnerConfig } from '../../runner/config.ts'
 import { readRunnerConfig } from '../../runner/config.ts'
@@ -10,6 +11,7 @@ import { fileKeystore } from '../../runner/keystore.ts'
 import type { Lan } from '../../runner/lan/lan.ts'
 import { openLan } from '../../runner/lan/open-lan.ts'
 import { systemClock } from '../../runner/system-clock.ts'
+import { MIRROR_ADDRESS } from '../../sim/lan-world/lan-world.ts'
 import { simWorld, type SimWorldOptions } from '../../sim/lan-world/world.ts'
 import { blueprint } from '../../src/blueprint/blueprint.ts'
 import { noFacts, type Facts } from '../../src/core/facts.ts'
@@ -20,6 +22,7 @@ import type { ClusterSpec } from '../../src/core/spec/cluster-spec.ts'
 import { parseClusterSpec } from '../../src/core/spec/parse.ts'
 import type { StepKind } from '../../src/core/step.ts'
 
+const HELM = fileURLToPath(new URL('../../sim/helm/helm.js', import.meta.url))
 /** Simulated seconds for each real one. */
 const SPEED = 200
 const REPOSITORY = {
@@ -55,6 +58,9 @@ spec:
   machines:
     - { name: cp-1, role: control-plane, provider: pve, node: pve1, id: 401, address: 10.4.0.11/24, cores: 2, memory: ${memory}, disk: ${disk} }
   gitops: { engine: flux }
+  mirrors:
+    charts: { 'https://helm.cilium.io': 'http://${MIRROR_ADDRESS}/helm.cilium.io' }
+    manifests: { 'https://github.com': 'http://${MIRROR_ADDRESS}/github.com' }
 `
 }
 
@@ -83,6 +89,7 @@ export async function vmSite(options: VmSiteOptions = {}) {
     `proxy: ${world.lan.socksUrl}
 connections:
   lab: { kind: proxmox, url: 'https://${address}', tokenFile: token, tls: ${tls} }
+tools: { helm: '${HELM}' }
 `,
   )
   chmodSync(file, 0o600)
@@ -119,10 +126,16 @@ connections:
     async run(lan: Lan, plan: Plan, kinds: readonly StepKind[]) {
       const events: RunEventBody[] = []
       const steps = plan.steps.filter(({ step }) => kinds.includes(step.kind))
-      const ids = new Set(steps.map(({ id }) => id))
+      const kept = new Set(steps.map(({ id }) => id))
+      // What waited for a step that is left out waits for what that one waited for.
+      const before = (ids: readonly string[]): readonly string[] => [
+        ...new Set(
+          ids.flatMap((id) => (kept.has(id) ? [id] : before(plan.steps.find((step) => step.id === id)?.after ?? []))),
+        ),
+      ]
       const outcome = await runPlan({
         job: 'job-1',
-        plan: { ...plan, steps: steps.map((step) => ({ ...step, after: step.after.filter((id) => ids.has(id)) })) },
+        plan: { ...plan, steps: steps.map((step) => ({ ...step, after: before(step.after) })) },
         actions,
         lan,
         journal: NO_JOURNAL,
@@ -145,3 +158,15 @@ connections:
 export const MAKING = ['fetch-image', 'create-vm', 'start-vm', 'await-host'] as const satisfies readonly StepKind[]
 
 const NO_JOURNAL: Journal = { record: async () => undefined, entries: async () => [] }
+
+/** Everything but what asks the repository's server. */
+export const STEP_KINDS_WITHOUT_REPOSITORY: readonly StepKind[] = [
+  ...MAKING,
+  'prepare-host',
+  'init-control-plane',
+  'join-node',
+  'label-node',
+  'apply-component',
+  'install-engine',
+  'await-cluster',
+]
