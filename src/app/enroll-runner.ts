@@ -85,7 +85,7 @@ export async function enrollRunner(app: App, token: string, request: EnrollReque
 }
 
 /** Takes a runner's right to ask away. Its deploy key stays at the forge: removing it is a person's decision there. */
-export async function revokeRunner(app: App, id: string): Promise<boolean> {
+export async function revokeRunner(app: Pick<App, 'store'>, id: string): Promise<boolean> {
   const now = await app.store.now()
   const { changed } = await changeDocument<RunnerDocument>(app.store, keys.runner(id), (known) =>
     known && known.revoked === undefined ? { ...known, revoked: now } : undefined,

@@ -16,7 +16,7 @@ export interface ClusterStatus {
 }
 
 /** Every cluster that the app knows, in order of repository and name. */
-export async function clusterStatus(app: App): Promise<readonly ClusterStatus[]> {
+export async function clusterStatus(app: Pick<App, 'store'>): Promise<readonly ClusterStatus[]> {
   const found: ClusterStatus[] = []
   for (const { value } of await listAll<ClusterDocument>(app.store, 'cluster/')) {
     const job = value.job === undefined ? undefined : await app.store.get<JobDocument>(keys.job(value.job))
@@ -44,7 +44,7 @@ export interface RunnerStatus {
 }
 
 /** Every runner that ever enrolled, revoked ones included; public keys are left out because nobody reads them here. */
-export async function runnerStatus(app: App): Promise<readonly RunnerStatus[]> {
+export async function runnerStatus(app: Pick<App, 'store'>): Promise<readonly RunnerStatus[]> {
   const runners = await listAll<RunnerDocument>(app.store, 'runner/')
   return runners.map(({ value: { id, repositories, enrolledAt, lastSeen, version, revoked } }) => ({
     id,
