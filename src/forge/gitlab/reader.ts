@@ -199,7 +199,7 @@ export function gitlabReader(client: GitlabClient): ForgeReader {
       throw new Problem({
         code: 'forge.known-hosts',
         what: `the SSH host keys of ${new URL(sshUrl).hostname} are not known`,
-        remedy: 'Set SLIPWAY_GITLAB_SSH_KNOWN_HOSTS to its known_hosts lines, taken from a source that you trust.',
+        remedy: 'Set SLIPWAY_GITLAB_KNOWN_HOSTS to its known_hosts lines, taken from a source that you trust.',
         retry: 'later',
       })
     return {
