@@ -7,13 +7,13 @@ import { IMPACTS, type StepKind } from '../src/core/step.ts'
 
 /** How a server's certificate is checked. Leaf fingerprints change with renewals; a CA lasts. */
 const Tls = z.discriminatedUnion('check', [
-  z.strictObject({ check: z.literal('system') }),
+  z.strictObject({ check: z.literal('system').describe('By the authorities that the system trusts') }),
   z.strictObject({
-    check: z.literal('ca'),
+    check: z.literal('ca').describe('By one authority of your own; what a Proxmox cluster has by itself'),
     file: z.string().describe('PEM file of the certificate authority, e.g. a copy of /etc/pve/pve-root-ca.pem'),
   }),
   z.strictObject({
-    check: z.literal('fingerprint'),
+    check: z.literal('fingerprint').describe('By the very certificate; renewals change it'),
     sha256: z
       .string()
       .regex(/^([0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}$/)
@@ -23,10 +23,10 @@ const Tls = z.discriminatedUnion('check', [
 export type TlsCheck = z.infer<typeof Tls>
 
 const ProxmoxConnection = z.strictObject({
-  kind: z.literal('proxmox'),
+  kind: z.literal('proxmox').describe('A Proxmox VE cluster or node'),
   url: z.url({ protocol: /^https$/ }).describe('https://host:8006 of any node of the Proxmox cluster'),
   tokenFile: z.string().describe('File with `USER@REALM!TOKENID=UUID`, mode 0600'),
-  tls: Tls,
+  tls: Tls.describe('How its certificate is checked'),
 })
 export type ProxmoxConnection = z.infer<typeof ProxmoxConnection>
 
@@ -55,9 +55,9 @@ const Allow = z
   .strictObject({
     vmids: z.array(VmidRange).default([]).describe('Ids that Slipway may create and destroy VMs under, `400-449`'),
     nodes: z.array(z.string()).default([]).describe('Proxmox nodes'),
-    storages: z.array(z.string()).default([]),
-    bridges: z.array(z.string()).default([]),
-    pools: z.array(z.string()).default([]),
+    storages: z.array(z.string()).default([]).describe('Proxmox storages, for disks and for images'),
+    bridges: z.array(z.string()).default([]).describe('Network bridges of machines'),
+    pools: z.array(z.string()).default([]).describe('Proxmox pools; a spec without a pool needs none'),
     hosts: z.array(z.string()).default([]).describe('Addresses or CIDRs that may be reached by SSH'),
     steps: z
       .union([z.literal('all'), z.array(z.enum(STEP_KINDS))])
@@ -70,6 +70,7 @@ const Allow = z
     destroys: z.int().min(0).max(100).default(0).describe('Machines that one job may destroy'),
   })
   .prefault({})
+  .describe('What a plan may do here; what a list does not name is denied')
 export type Allow = z.infer<typeof Allow>
 
 /** `runner.yaml`: what this runner may do, whatever a repository or an app asks. Everything not allowed is denied. */
@@ -82,13 +83,17 @@ export const RunnerConfigDocument = z.strictObject({
     .describe('SOCKS5 proxy through which the LAN is reached, e.g. tailscaled in userspace mode'),
   repositories: z.array(z.string()).default([]).describe('`owner/name` of the repositories it works for'),
   clusters: z.array(z.string()).default([]).describe('Names of the clusters it works for, or `*`'),
-  connections: z.record(z.string(), ProxmoxConnection).default({}),
+  connections: z
+    .record(z.string(), ProxmoxConnection)
+    .default({})
+    .describe('What a spec calls `connection`: where it is and how to prove who asks'),
   allow: Allow,
   tools: z
     .strictObject({
       helm: z.string().optional().describe('Path of the helm program, needed for charts (Cilium, Fleet)'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('Programs that the runner starts'),
 })
 export type RunnerConfig = z.infer<typeof RunnerConfigDocument> & { readonly file: string }
 

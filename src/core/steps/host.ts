@@ -72,6 +72,7 @@ export interface HostSteps {
     readonly target: SshTarget
     readonly vm?: { readonly connection: string; readonly vmid: number; readonly mark: string }
   }
+  /** Makes a host ready for Kubernetes: repositories, packages, kernel settings, container runtime, firewall. Compares first. */
   'prepare-host': {
     readonly target: SshTarget
     readonly mark: string

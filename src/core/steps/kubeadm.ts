@@ -8,6 +8,7 @@ export interface ClusterEndpoint {
 
 /** Steps that make and change a kubeadm cluster. Tokens and certificate keys are made by the runner, never planned. */
 export interface KubeadmSteps {
+  /** Starts the cluster on its first control plane with `kubeadm init`; never on a host that belongs to another cluster. */
   'init-control-plane': {
     readonly target: SshTarget
     readonly mark: string
@@ -18,6 +19,7 @@ export interface KubeadmSteps {
     readonly config: readonly KubeadmDocument[]
     readonly files: readonly { readonly path: string; readonly mode: string; readonly content: string }[]
   }
+  /** Takes a prepared host into the cluster with `kubeadm join`; control planes one at a time. */
   'join-node': {
     readonly target: SshTarget
     readonly mark: string
@@ -29,6 +31,7 @@ export interface KubeadmSteps {
     readonly config: readonly KubeadmDocument[]
     readonly files: readonly { readonly path: string; readonly mode: string; readonly content: string }[]
   }
+  /** Cordons a node and evicts its pods, within their disruption budgets. */
   'drain-node': { readonly cluster: string; readonly node: string; readonly timeoutSeconds: number }
   /** Takes a drained node out of the cluster and resets it; `target` is absent for a machine that is gone. */
   'remove-node': {

@@ -47,6 +47,7 @@ export interface ProxmoxSteps {
     readonly diskGiB: number
     readonly restart: boolean
   }
+  /** Switches a machine on. */
   'start-vm': { readonly connection: string; readonly machine: string; readonly vmid: number; readonly mark: string }
   /** Stops and deletes a machine with its disks. Only ever one that carries our mark. */
   'destroy-vm': { readonly connection: string; readonly machine: string; readonly vmid: number; readonly mark: string }
