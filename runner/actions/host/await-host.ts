@@ -104,7 +104,7 @@ async function recordHostKey(step: Step<'await-host'>, lan: Lan, context: Action
     const guests = await proxmox.guestAddresses(machine.node, vm.vmid)
     const offered = await lan.remote.offeredHostKey(target.address, target.port, context.signal)
     if (offered !== undefined) {
-      checkMac(step, String(machine.config['net0'] ?? ''), guests)
+      checkMac(step, machine.config['net0'], guests)
       const again = await lan.remote.offeredHostKey(target.address, target.port, context.signal)
       // cloud-init makes new host keys at first boot: only one that stays is taken.
       if (again !== undefined && sameSshKey(again, offered)) {
@@ -127,10 +127,10 @@ async function recordHostKey(step: Step<'await-host'>, lan: Lan, context: Action
 
 function checkMac(
   step: Step<'await-host'>,
-  net0: string,
+  net0: unknown,
   guests: readonly { readonly mac: string; readonly addresses: readonly string[] }[] | undefined,
 ): void {
-  const mac = /([0-9A-F]{2}(?::[0-9A-F]{2}){5})/i.exec(net0)?.[1]?.toLowerCase()
+  const mac = /([0-9A-F]{2}(?::[0-9A-F]{2}){5})/i.exec(typeof net0 === 'string' ? net0 : '')?.[1]?.toLowerCase()
   const guest = guests?.find((entry) => entry.mac.toLowerCase() === mac)
   if (
     mac === undefined ||

@@ -40,19 +40,15 @@ need() {
 fail() { echo "error: $1" >&2; exit "\${2:-1}"; }
 apt() { apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold "$@"; }
 installed() { dpkg-query -W -f='\${db:Status-Status} \${Version}' "$1" 2>/dev/null | sed -n 's/^installed //p'; }
-# put MODE PATH: replaces a file by standard input when its content or mode differs; true when it did.
+# What a file shall hold is staged here first, so that nothing is ever half written.
+staged=$(mktemp) || fail "making a temporary file"
+trap 'rm -f "$staged"' EXIT
+# put MODE PATH: replaces a file by what is staged when its content or mode differs; true when it did.
 put() {
-  staged=$(mktemp)
-  cat > "$staged"
-  if [ -e "$2" ] && cmp -s "$staged" "$2" && [ "$(stat -c %a "$2")" = "\${1#0}" ]; then rm -f "$staged"; return 1; fi
-  if need "$2"; then
-    mkdir -p "$(dirname "$2")"
-    chmod "$1" "$staged"
-    mv "$staged" "$2"
-    return 0
-  fi
-  rm -f "$staged"
-  return 1
+  if [ -e "$2" ] && cmp -s "$staged" "$2" && [ "$(stat -c %a "$2")" = "\${1#0}" ]; then return 1; fi
+  need "$2" || return 1
+  mkdir -p "$(dirname "$2")" && cp "$staged" "$2.slipway" && chmod "$1" "$2.slipway" && mv "$2.slipway" "$2" || fail "writing $2"
+  return 0
 }
 
 if [ "$(hostname)" != "$HOST_NAME" ]; then
@@ -75,10 +71,12 @@ if grep -qE '^[^#].*[[:space:]]swap[[:space:]]' /etc/fstab 2>/dev/null; then
   if need "no swap in fstab"; then sed -i -E 's/^([^#].*[[:space:]]swap[[:space:]].*)$/# \\1/' /etc/fstab; fi
 fi
 
-if printf '%s\\n' "$MODULES" | put 0644 /etc/modules-load.d/slipway.conf; then
+printf '%s\\n' "$MODULES" > "$staged" || fail "writing to $staged"
+if put 0644 /etc/modules-load.d/slipway.conf; then
   for module in $MODULES; do modprobe "$module" || fail "the kernel has no module $module; install linux-modules-extra or another kernel"; done
 fi
-if printf '%s\\n' "$SYSCTLS" | sed -n 's/^\\([^ ]*\\) \\(.*\\)$/\\1 = \\2/p' | put 0644 /etc/sysctl.d/90-slipway.conf; then
+printf '%s\\n' "$SYSCTLS" | sed -n 's/^\\([^ ]*\\) \\(.*\\)$/\\1 = \\2/p' > "$staged" || fail "writing to $staged"
+if put 0644 /etc/sysctl.d/90-slipway.conf; then
   for module in $MODULES; do modprobe "$module" 2>/dev/null || true; done
   sysctl -q -p /etc/sysctl.d/90-slipway.conf >/dev/null || fail "setting kernel parameters"
 fi
@@ -116,7 +114,8 @@ while read -r name key line; do
       lists=stale
     fi
   fi
-  if echo "deb [arch=$arch signed-by=$ring] $line" | put 0644 "/etc/apt/sources.list.d/slipway-$name.list"; then lists=stale; fi
+  echo "deb [arch=$arch signed-by=$ring] $line" > "$staged" || fail "writing to $staged"
+  if put 0644 "/etc/apt/sources.list.d/slipway-$name.list"; then lists=stale; fi
 done <<LIST
 $REPOSITORIES
 LIST
@@ -153,28 +152,33 @@ for name in $holds; do
   if need "hold $name"; then apt-mark hold "$name" >/dev/null || fail "holding $name"; fi
 done
 
-restarts=
+# Units that wait for a restart are on the disk: a run that was cut off must not leave one with its old configuration.
+pending=/var/lib/slipway/restarts
 while read -r mode path content units; do
   [ -n "$path" ] || continue
-  if printf '%s' "$content" | base64 -d | put "$mode" "$path"; then
-    [ "$units" = - ] || restarts="$restarts $(printf '%s' "$units" | tr ',' ' ')"
+  printf '%s' "$content" | base64 -d > "$staged" || fail "writing to $staged"
+  if put "$mode" "$path"; then
+    [ "$units" = - ] || printf '%s\\n' "$units" | tr ',' '\\n' >> "$pending"
   fi
 done <<LIST
 $FILES
 LIST
-if [ -n "$restarts" ]; then
-  systemctl daemon-reload
-  for unit in $(printf '%s\\n' $restarts | sort -u); do systemctl restart "$unit" || fail "restarting $unit: see journalctl -u $unit"; done
+if [ -s "$pending" ]; then
+  if need "restart of $(sort -u "$pending" | tr '\\n' ' ')"; then
+    systemctl daemon-reload
+    for unit in $(sort -u "$pending"); do systemctl restart "$unit" || fail "restarting $unit: see journalctl -u $unit"; done
+    rm -f "$pending"
+  fi
 fi
 
 if [ -n "$FIREWALL" ]; then
-  loaded=no
-  if printf '%s' "$FIREWALL" | base64 -d | put 0644 /etc/slipway/firewall.nft; then
-    nft -c -f /etc/slipway/firewall.nft || fail "the firewall rules are refused"
+  printf '%s' "$FIREWALL" | base64 -d > "$staged" || fail "writing to $staged"
+  if [ "$MODE" = apply ]; then nft -c -f "$staged" || fail "the firewall rules are refused"; fi
+  if put 0644 /etc/slipway/firewall.nft || { ! nft list table inet slipway >/dev/null 2>&1 && need "firewall rules"; }; then
     nft -f /etc/slipway/firewall.nft || fail "loading the firewall rules"
-    loaded=yes
   fi
-  if printf '[Unit]\\nDescription=Firewall rules of Slipway\\nAfter=nftables.service\\n\\n[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStart=/usr/sbin/nft -f /etc/slipway/firewall.nft\\n\\n[Install]\\nWantedBy=multi-user.target\\n' | put 0644 /etc/systemd/system/slipway-firewall.service; then
+  printf '[Unit]\\nDescription=Firewall rules of Slipway\\nAfter=nftables.service\\n\\n[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStart=/usr/sbin/nft -f /etc/slipway/firewall.nft\\n\\n[Install]\\nWantedBy=multi-user.target\\n' > "$staged" || fail "writing to $staged"
+  if put 0644 /etc/systemd/system/slipway-firewall.service; then
     systemctl daemon-reload
     systemctl enable slipway-firewall.service >/dev/null 2>&1 || fail "enabling the firewall at boot"
   fi
@@ -195,7 +199,7 @@ $UNITS
 LIST
 
 if [ "$(cat /var/lib/slipway/prepared 2>/dev/null)" != "$DIGEST" ]; then
-  if need "record"; then printf '%s\\n' "$DIGEST" > /var/lib/slipway/prepared.new && mv /var/lib/slipway/prepared.new /var/lib/slipway/prepared; fi
+  if need "record"; then printf '%s\\n' "$DIGEST" > /var/lib/slipway/prepared.new && mv /var/lib/slipway/prepared.new /var/lib/slipway/prepared || fail "writing /var/lib/slipway/prepared"; fi
 fi
 echo "settled $MODE"
 `
