@@ -221,7 +221,7 @@ function lostProblem(target: SshTarget, what: string): Problem {
 async function openLine(target: SshTarget, expected: string, dial: Dial, identity: SshIdentity): Promise<Line> {
   const { machine, address, port, user } = target
   const where = { where: machine }
-  const { privateKey } = await identity.site()
+  const { privateKey, publicKey } = await identity.site()
   const socket = await dial(address, port, { timeoutMs: DIAL_TIMEOUT_MS }).catch((error: unknown) => {
     throw unreachable(target, error)
   })
@@ -257,7 +257,7 @@ async function openLine(target: SshTarget, expected: string, dial: Dial, identit
             code: 'ssh.login',
             what: `${machine} does not let ${user} log in with the runner's key`,
             ...where,
-            remedy: `Add the key that \`slipway runner key\` prints to ~${user}/.ssh/authorized_keys on ${machine}.`,
+            remedy: `As ${user} on ${machine}: echo '${publicKey}' >> ~/.ssh/authorized_keys`,
             retry: 'never',
           }),
         )

@@ -124,6 +124,7 @@ describe('what goes wrong', () => {
     await expect(host.remote.run({ ...host.target, user: 'nobody' }, 'true', {}, WITHIN)).rejects.toMatchObject({
       code: 'ssh.login',
       retry: 'never',
+      remedy: expect.stringMatching(/echo 'ssh-ed25519 \S+ runner'/),
     })
   })
 
