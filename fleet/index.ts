@@ -38,6 +38,8 @@ function chart(name: string, spec: ClusterSpec, waitsFor: readonly string[]): Co
 
 function credentials(spec: ClusterSpec, keys: EngineKeys): readonly KubeObject[] {
   return [
+    // Fleet makes it too, but only some time after its controllers are up.
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } },
     {
       apiVersion: 'v1',
       kind: 'Secret',

@@ -28,7 +28,7 @@ import { newSigningKey } from '../../src/secrets/signing.ts'
 import { starterPolicy } from '../../templates/starters/repository.ts'
 import { starterCluster, STARTER } from '../../templates/starters/cluster.ts'
 
-export const REPOSITORY = 'ada/homelab'
+export const REPOSITORY = 'house/homelab'
 export const FILE = 'clusters/home/cluster.yaml'
 /** A story ends within seconds; this is for machines that do ten things at once. */
 const PATIENCE_MS = 90_000

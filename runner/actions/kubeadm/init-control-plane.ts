@@ -20,6 +20,9 @@ const INIT = `
 set -eu
 ${GUARD}
 socket=unix:///run/containerd/containerd.sock
+# A kubeadm that goes on although its connection was lost is waited for, never reset under its feet.
+exec 9> /var/lib/slipway/kubeadm.lock
+flock -w 600 9 || { echo "kubeadm is still running on this host" >&2; exit 1; }
 if [ ! -e /var/lib/slipway/joined ]; then
   if [ -e /etc/kubernetes/admin.conf ] || [ -e /etc/kubernetes/manifests/kube-apiserver.yaml ] || [ -d /var/lib/etcd/member ]; then
     if [ -z "$owner" ]; then echo "kubeadm files of somebody else are here" >&2; exit 91; fi

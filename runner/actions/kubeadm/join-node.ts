@@ -1,3 +1,4 @@
+import { ownerMark } from '../../../src/core/owner-mark.ts'
 import { Problem } from '../../../src/core/problem.ts'
 import type { KubeadmDocument } from '../../../src/core/steps/kubeadm.ts'
 import type { Step } from '../../../src/core/step.ts'
@@ -19,6 +20,9 @@ const JOIN = `
 set -eu
 ${GUARD}
 socket=unix:///run/containerd/containerd.sock
+# A kubeadm that goes on although its connection was lost is waited for, never reset under its feet.
+exec 9> /var/lib/slipway/kubeadm.lock
+flock -w 600 9 || { echo "kubeadm is still running on this host" >&2; exit 1; }
 if [ ! -e /var/lib/slipway/joined ]; then
   if [ -e /etc/kubernetes/kubelet.conf ] || [ -e /etc/kubernetes/pki/ca.crt ]; then
     if [ -z "$owner" ]; then echo "kubeadm files of somebody else are here" >&2; exit 91; fi
@@ -39,6 +43,7 @@ fi
 
 const UPLOAD_CERTIFICATES = `
 set -eu
+${GUARD}
 mkdir -p /run/slipway
 chmod 0700 /run/slipway
 config=/run/slipway/upload-certs.yaml
@@ -134,11 +139,16 @@ async function uploadCertificates(step: Step<'join-node'>, lan: Lan, context: Ac
     throw new Problem({ code: 'kubeadm.no-control-plane', what: 'there is no control plane to join', retry: 'never' })
   const target = targetOf(source, lan)
   const certificateKey = newCertificateKey()
-  const config = kubeadmFile([{ apiVersion: 'kubeadm.k8s.io/v1beta4', kind: 'InitConfiguration', certificateKey }])
+  const apiVersion = 'kubeadm.k8s.io/v1beta4'
+  // Without a version kubeadm asks the Internet for the newest one.
+  const config = kubeadmFile([
+    { apiVersion, kind: 'InitConfiguration', certificateKey },
+    { apiVersion, kind: 'ClusterConfiguration', kubernetesVersion: `v${step.kubernetesVersion}` },
+  ])
   const result = await lan.remote.run(
     target,
     UPLOAD_CERTIFICATES,
-    { CONFIG: config },
+    { CONFIG: config, FENCE: String(lan.fence), MARK: ownerMark(lan.spec, source.name) },
     { timeoutMs: 120_000, signal: context.signal },
   )
   if (result.exit !== 0)

@@ -1,0 +1,45 @@
+/** A comment as lines that a terminal can show: folded parts as one line each, tables in columns, no HTML. */
+export function commentLines(markdown: string): readonly string[] {
+  const open = markdown
+    .replaceAll(/<!--[\s\S]*?-->\n?/g, '')
+    .replaceAll(/<details>\s*<summary>([\s\S]*?)<\/summary>[\s\S]*?<\/details>/g, '▸ $1')
+    .replaceAll(/<br\s*\/?>/g, '')
+    .replaceAll(/<sub>([\s\S]*?)<\/sub>/g, '$1')
+    .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+    .replaceAll(/\\([|*_[\]<>`#~-])/g, '$1')
+    .replaceAll(/^#+\s+(.*)$/gm, (_, title: string) => `**${title.replaceAll('`', '')}**`)
+  const lines: string[] = []
+  let table: string[][] = []
+  const flush = (): void => {
+    if (table.length > 0) lines.push(...columns(table))
+    table = []
+  }
+  for (const line of open.split('\n')) {
+    if (/^\|[\s:|-]+\|$/.test(line)) continue
+    if (line.startsWith('|')) {
+      table.push(
+        line
+          .slice(1, -1)
+          .split('|')
+          .map((cell) => cell.trim()),
+      )
+      continue
+    }
+    flush()
+    if (line.trim() === '' && (lines.length === 0 || lines.at(-1) === '')) continue
+    lines.push(line)
+  }
+  flush()
+  while (lines.at(-1) === '') lines.pop()
+  return lines
+}
+
+function columns(rows: readonly (readonly string[])[]): readonly string[] {
+  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => (row[i] ?? '').length)))
+  return rows.map((row) =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+      .join('   ')
+      .trimEnd(),
+  )
+}
