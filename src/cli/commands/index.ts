@@ -1,6 +1,9 @@
 import type { AnyCommand } from '../command.ts'
 import { apply } from './apply.ts'
+import { doctor } from './doctor.ts'
 import { init } from './init.ts'
+import { kubeconfig } from './kubeconfig.ts'
+import { logs } from './logs.ts'
 import { plan } from './plan.ts'
 import { render } from './render.ts'
 import { runnerEnroll } from './runner-enroll.ts'
@@ -8,6 +11,7 @@ import { runnerList } from './runner-list.ts'
 import { runnerRevoke } from './runner-revoke.ts'
 import { runnerStart } from './runner-start.ts'
 import { serve } from './serve.ts'
+import { status } from './status.ts'
 import { tokenCreate } from './token-create.ts'
 import { validate } from './validate.ts'
 import { version } from './version.ts'
@@ -19,6 +23,10 @@ export const commands: readonly AnyCommand[] = [
   plan,
   render,
   apply,
+  status,
+  logs,
+  kubeconfig,
+  doctor,
   runnerEnroll,
   runnerStart,
   runnerList,
