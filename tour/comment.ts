@@ -34,12 +34,10 @@ export function commentLines(markdown: string): readonly string[] {
   return lines
 }
 
-function columns(rows: readonly (readonly string[])[]): readonly string[] {
-  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => (row[i] ?? '').length)))
-  return rows.map((row) =>
-    row
-      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-      .join('   ')
-      .trimEnd(),
+/** A table without its heading: the columns that name things as wide as they are, the longest one last. */
+function columns([, ...rows]: readonly (readonly string[])[]): readonly string[] {
+  const [names, impacts] = [0, 2].map((i) => Math.max(0, ...rows.map((row) => (row[i] ?? '').length)))
+  return rows.map(([name = '', change = '', impact = '']) =>
+    `${name.padEnd(names ?? 0)}  ${impact.padEnd(impacts ?? 0)}  ${change}`.trimEnd(),
   )
 }

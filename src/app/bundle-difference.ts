@@ -10,6 +10,14 @@ export interface BundleDifference {
   readonly files: ReadonlyMap<string, string | null>
 }
 
+/** The seed, unless its folder holds anything already: what a person has put or taken away there is theirs. */
+function missingSeed(tree: ClusterTree, seed: Bundle): Bundle {
+  const folders = [...seed.keys()].map((path) => path.slice(0, path.lastIndexOf('/') + 1))
+  const own = `clusters/${tree.cluster}/`
+  const there = [...tree.files.keys()].some((path) => folders.some((folder) => path.startsWith(folder)))
+  return there || !folders.every((folder) => folder.startsWith(own)) ? new Map() : seed
+}
+
 /**
  * How a commit's bundle differs from the wanted one. Files whose blob id is that of the wanted text are equal; only the
  * others are read.
@@ -19,8 +27,10 @@ export async function bundleDifference(
   repo: RepoRef,
   commit: string,
   tree: ClusterTree,
-  wanted: Bundle,
+  rendered: Bundle,
+  seed: Bundle = new Map(),
 ): Promise<BundleDifference> {
+  const wanted: Bundle = new Map([...rendered, ...missingSeed(tree, seed)])
   const folder = `${gitopsFolder({ name: tree.cluster })}/`
   const present = new Map<string, string>()
   const unread: string[] = []

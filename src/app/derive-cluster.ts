@@ -18,6 +18,8 @@ export interface Derived {
   readonly problems: readonly (ProblemFields & Partial<Pick<FileProblem, 'file' | 'line' | 'column'>>)[]
   readonly spec?: ClusterSpec
   readonly bundle?: Bundle
+  /** First content of the user's own folder, for a repository that has none. */
+  readonly seed?: Bundle
   readonly plan?: Plan
   readonly facts?: FactsDocument
 }
@@ -46,6 +48,7 @@ export async function deriveCluster(
       ...base,
       spec,
       bundle: implied.bundle,
+      seed: implied.seed,
       problems: planned.problems,
       ...(planned.plan === undefined || planned.problems.length > 0 ? {} : { plan: planned.plan }),
     }

@@ -12,9 +12,9 @@ import { readPolicy } from './policy.ts'
 export async function offerBundle(app: App, info: RepoInfo, head: string, tree: ClusterTree): Promise<void> {
   const forge = forgeOf(app, info)
   const { cluster } = tree
-  const { bundle } = await deriveCluster(app, info, head, cluster, undefined)
+  const { bundle, seed } = await deriveCluster(app, info, head, cluster, undefined)
   if (!bundle) return
-  const { changes, files } = await bundleDifference(app, info, head, tree, bundle)
+  const { changes, files } = await bundleDifference(app, info, head, tree, bundle, seed)
   if (changes.length === 0 || !(await readPolicy(app, info)).policy?.bundles.commit) return
   const branch = `slipway/bundle-${cluster}-${head.slice(0, 12)}`
   if ((await forge.branchHead(info, branch)) === undefined) await forge.createBranch(info, branch, head)

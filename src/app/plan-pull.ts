@@ -123,8 +123,8 @@ async function planHead(app: App, info: RepoInfo, pull: Pull): Promise<PlannedHe
     }
     const facts = pull.fork ? undefined : (await app.store.get<FactsDocument>(keys.facts(info, cluster)))?.value
     const derived = await deriveCluster(app, info, pull.head, cluster, facts)
-    const { bundle } = derived
-    const difference = bundle && (await bundleDifference(app, info, pull.head, tree, bundle))
+    const { bundle, seed } = derived
+    const difference = bundle && (await bundleDifference(app, info, pull.head, tree, bundle, seed))
     const old = before.get(cluster) ?? { cluster, files: new Map<string, string>() }
     const sinceBase = bundle && (await bundleDifference(app, info, parted ?? pull.head, old, bundle))
     const bundleChanges = sinceBase?.changes ?? []

@@ -1,5 +1,6 @@
 import type { Blueprint } from '../core/blueprint.ts'
 import type { ClusterSpec } from '../core/spec/cluster-spec.ts'
+import { appsSeed } from '../../templates/components/apps.ts'
 import { componentsOf } from '../../templates/components/index.ts'
 import { machinesOf } from '../../templates/machines/index.ts'
 import { engineOf } from './engines.ts'
@@ -17,5 +18,6 @@ export function blueprint(spec: ClusterSpec): Blueprint {
     components,
     engine: { install: engine.install(spec), point: engine.point(spec, components) },
     bundle: engine.render(spec, components),
+    seed: appsSeed(spec),
   }
 }

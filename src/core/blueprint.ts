@@ -25,4 +25,6 @@ export interface Blueprint {
   readonly components: readonly Component[]
   readonly engine: { readonly install: readonly Component[]; readonly point: readonly KubeObject[] }
   readonly bundle: Bundle
+  /** First content of the folder that is the user's own: committed once, when nothing is there, and never again. */
+  readonly seed: Bundle
 }
