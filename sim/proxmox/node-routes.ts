@@ -35,6 +35,15 @@ export const nodeRoutes: readonly Route[] = [
   { method: 'GET', path: '/nodes/{node}/status', needs: ['/nodes/{node}', 'Sys.Audit'], run: nodeStatus },
   {
     method: 'GET',
+    path: '/nodes/{node}/time',
+    needs: ['/nodes/{node}', 'Sys.Audit'],
+    run: ({ world }) => {
+      const time = Math.floor(world.clock.now() / 1_000)
+      return { time, localtime: time, timezone: 'UTC' }
+    },
+  },
+  {
+    method: 'GET',
     path: '/nodes/{node}/network',
     parameters: { type: PARAMETER.optionalText },
     run: ({ world, params }) => {

@@ -167,6 +167,7 @@ describe.skipIf(!existsSync(DESCRIPTION))('against the published API description
       '/storage/local',
       '/nodes',
       '/nodes/pve1/status',
+      '/nodes/pve1/time',
       '/nodes/pve1/network',
       '/nodes/pve1/network?type=any_bridge',
       '/nodes/pve1/hardware/pci',
