@@ -5,7 +5,7 @@ import type { RemoteAddress } from '../forge/local/remote-address.ts'
 /** A person has to find a page and paste a line; whoever needs longer starts the command again. */
 const WAIT_MS = 30 * 60_000
 /** Pace of the attempts to read the repository with the key. */
-const ASK_EVERY_MS = 5_000
+const ASK_EVERY_MS = 3_000
 
 /** Page of a forge where deploy keys are added, for the two that are known. */
 export function deployKeyPage(origin: RemoteAddress): string {

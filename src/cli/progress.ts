@@ -28,7 +28,7 @@ export interface Screen {
  * A run as it goes on: what is finished scrolls up, one line for each machine at work stays at the bottom. Columns are
  * steady: sign, step, machine, words, time on the right.
  */
-export function progress(plan: Pick<Plan, 'steps'>, screen: Screen): Progress {
+export function progress(plan: Pick<Plan, 'cluster' | 'steps'>, screen: Screen): Progress {
   const steps = new Map<StepId, PlannedStep>(plan.steps.map((step) => [step.id, step]))
   const running = new Map<StepId, { readonly since: number; readonly text?: string }>()
   const digits = String(plan.steps.length).length
@@ -40,7 +40,10 @@ export function progress(plan: Pick<Plan, 'steps'>, screen: Screen): Progress {
   const line = (sign: string, place: string, id: StepId, words: string, time: string): string => {
     const { target } = stepWords(id)
     const machine = steps.get(id)?.machine
-    const said = visible(machine === undefined ? `${target} ${words}` : words).replaceAll('\n', ' ')
+    const said = visible(machine === undefined && target !== plan.cluster ? `${target} ${words}` : words).replaceAll(
+      '\n',
+      ' ',
+    )
     const left = `${sign} ${place.padStart(2 * digits + 1)}  ${(machine ?? 'cluster').padEnd(nameWidth)}  `
     const room = Math.max(10, width - left.length - time.length - 2)
     return `${left}${shorten(said, room).padEnd(room)}  ${time}`.trimEnd()

@@ -13,6 +13,7 @@ import { openWorkspace, readClusters, type Workspace } from '../clusters.ts'
 import type { Call, CommandSpec } from '../command.ts'
 import { awaitDeployKey, deployKeyPage } from '../deploy-key.ts'
 import { limitedPlan } from '../limited-plan.ts'
+import { clusterState } from '../cluster-state.ts'
 import { progress } from '../progress.ts'
 import { needRunnerConfig } from '../runner-file.ts'
 import { INTERRUPTED } from '../terminal.ts'
@@ -107,7 +108,7 @@ export const apply: CommandSpec<ApplyOptions> = {
         now: () => systemClock.now(),
       })
       say('\n')
-      const { outcome, notes } = await runLocally({
+      const { outcome, facts, notes } = await runLocally({
         plan,
         lan,
         keys,
@@ -123,7 +124,7 @@ export const apply: CommandSpec<ApplyOptions> = {
       json({ kind: 'result', outcome: outcome.outcome, job, notes })
       switch (outcome.outcome) {
         case 'succeeded':
-          say(`\n✔ ${spec.name} is as its file says.\n${notes.map((note) => `  ${note}\n`).join('')}`)
+          say(`\n✔ ${spec.name} is as its file says.\n\n${clusterState(facts)}`)
           say(`\nNext: slipway kubeconfig ${spec.name} -o ${spec.name}.kubeconfig\n`)
           return 0
         case 'cancelled':

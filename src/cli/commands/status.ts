@@ -4,10 +4,10 @@ import type { Plan } from '../../core/plan.ts'
 import { planCluster } from '../../core/plan-cluster.ts'
 import type { ProblemFields } from '../../core/problem.ts'
 import { headline } from '../../core/report/plan-summary.ts'
-import { visible } from '../../core/report/escape.ts'
 import { terminalProblems } from '../../core/report/terminal.ts'
 import { clusterStatus, type ClusterStatus } from '../../app/status.ts'
 import { blueprint } from '../../blueprint/blueprint.ts'
+import { clusterState } from '../cluster-state.ts'
 import { openDatabase } from '../app-database.ts'
 import { openWorkspace, readClusters, type ClusterAt } from '../clusters.ts'
 import type { Call, CommandSpec } from '../command.ts'
@@ -65,41 +65,10 @@ async function look({ cluster, spec, problems }: ClusterAt, config: RunnerConfig
 }
 
 function statusText({ cluster, facts, plan, problems }: Seen): string {
-  const lines: string[] = []
-  const nodes = Object.entries(facts?.kubernetes?.nodes ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))
-  const version = facts?.kubernetes?.version
-  lines.push(version === undefined ? `${cluster}: no Kubernetes answers\n` : `${cluster}: Kubernetes ${version}\n`)
-  if (nodes.length > 0)
-    lines.push(
-      table([
-        ['node', 'role', 'state', 'kubelet', 'address'],
-        ...nodes.map(([name, node]) => [
-          name,
-          node.role,
-          `${node.ready ? 'Ready' : 'not ready'}${node.unschedulable ? ', cordoned' : ''}`,
-          node.kubeletVersion,
-          node.address,
-        ]),
-      ]),
-    )
-  const { engine, status: engineStatus, deployKey, recipient } = facts?.gitops ?? {}
-  if (engine !== undefined)
-    lines.push(
-      `  ${engine}: ${engineStatus?.state ?? 'not looked at'}${
-        engineStatus?.commit === undefined ? '' : ` at ${engineStatus.commit.slice(0, 7)}`
-      }${engineStatus?.message === undefined ? '' : `: ${visible(engineStatus.message)}`}\n`,
-    )
-  if (deployKey !== undefined)
-    lines.push(`  deploy key ${deployKey.fingerprint}, ${deployKey.registered ? 'registered' : 'not registered'}\n`)
-  if (recipient !== undefined) lines.push(`  secrets are sealed to ${recipient}\n`)
-  if (problems.length > 0) lines.push(terminalProblems(problems))
-  else if (plan !== undefined)
-    lines.push(
-      plan.steps.length === 0
-        ? '✔ as the file says, nothing to change\n'
-        : `! ${headline(plan)}: ${plan.steps.length} steps\n  → slipway plan ${cluster}\n`,
-    )
-  return lines.join('')
+  const state = facts === undefined ? '' : clusterState(facts)
+  if (problems.length > 0) return `${state}${terminalProblems(problems)}`
+  if (plan === undefined || plan.steps.length === 0) return `${state}✔ as the file says, nothing to change\n`
+  return `${state}! ${headline(plan)}: ${plan.steps.length} steps\n  → slipway plan ${cluster}\n`
 }
 
 async function fromApp({ options, names, terminal, say, json }: Call<StatusOptions>): Promise<number> {
