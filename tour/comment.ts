@@ -36,8 +36,14 @@ export function commentLines(markdown: string): readonly string[] {
 
 /** A table without its heading: the columns that name things as wide as they are, the longest one last. */
 function columns([, ...rows]: readonly (readonly string[])[]): readonly string[] {
-  const [names, impacts] = [0, 2].map((i) => Math.max(0, ...rows.map((row) => (row[i] ?? '').length)))
+  const [names = 0, impacts = 0] = [0, 2].map((i) => Math.max(0, ...rows.map((row) => shown(row[i] ?? '').length)))
+  const padded = (cell: string, width: number): string => cell + ' '.repeat(width - shown(cell).length)
   return rows.map(([name = '', change = '', impact = '']) =>
-    `${name.padEnd(names ?? 0)}  ${impact.padEnd(impacts ?? 0)}  ${change}`.trimEnd(),
+    `${padded(name, names)}  ${padded(impact, impacts)}  ${change}`.trimEnd(),
   )
+}
+
+/** A cell as the screen shows it, without the marks that become colours. */
+function shown(cell: string): string {
+  return cell.replaceAll(/[`]|\*\*/g, '')
 }

@@ -53,7 +53,7 @@ export async function tellStory(site: Site, screen: Screen, engine: EngineName):
   await showEngine(site, screen, engine)
 
   screen.chapter('c', 'One more worker, one label — and the runner dies in the middle')
-  screen.act('ada asks for a third worker and puts a label on w-1.')
+  screen.act('ada asks for a third worker and gives the workers a label.')
   const second = await site.forge.openPull(REPOSITORY, {
     branch: 'more',
     files: { [FILE]: withThirdWorker(spec) },
@@ -84,7 +84,7 @@ export async function tellStory(site: Site, screen: Screen, engine: EngineName):
   )
 
   screen.chapter('d', `A ${pullWord} with mistakes`)
-  screen.act('ada mistypes a field, gives two machines one address, and asks for a version that does not exist.')
+  screen.act('ada mistypes a field, puts the pods into her own LAN, and asks for a version that does not exist.')
   const broken = await site.forge.openPull(REPOSITORY, {
     branch: 'mistakes',
     files: { [FILE]: withMistakes(spec) },
@@ -286,8 +286,8 @@ async function effects(site: Site): Promise<{ readonly inits: number; readonly j
     .flat()
     .map((entry) => (typeof entry === 'string' ? entry : JSON.stringify(entry)))
   return {
-    inits: done.filter((line) => /kubeadm init --config/.test(line)).length,
-    joins: done.filter((line) => /kubeadm join --config/.test(line)).length,
+    inits: done.filter((line) => line.startsWith('kubeadm init')).length,
+    joins: done.filter((line) => line.startsWith('kubeadm join')).length,
   }
 }
 
