@@ -57,7 +57,7 @@ export async function slipway(folder: string, argv: readonly string[], options: 
 /** An empty Git repository of its own in a temporary folder. */
 export function temporaryRepository(
   origin?: string,
-): { readonly folder: string; git(...args: readonly string[]): string } & Disposable {
+): { readonly folder: string; readonly git: (...args: readonly string[]) => string } & Disposable {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'slipway-cli-')))
   const git = (...args: readonly string[]): string =>
     execFileSync('git', ['-c', 'user.name=ada', '-c', 'user.email=ada@example.org', ...args], {
