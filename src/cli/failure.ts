@@ -1,12 +1,13 @@
 import { Problem, type ProblemFields } from '../core/problem.ts'
+import { visible } from '../core/report/escape.ts'
 import { redact } from '../secrets/redact.ts'
 
 /** What went wrong, as a person reads it: what, where, and what to do. */
 export function problemText(problem: ProblemFields): string {
   return [
-    `✖ ${problem.what} (${problem.code})`,
-    ...(problem.where === undefined ? [] : [`  at ${problem.where}`]),
-    ...(problem.remedy === undefined ? [] : [`  → ${problem.remedy}`]),
+    `✖ ${visible(problem.what)} (${problem.code})`,
+    ...(problem.where === undefined ? [] : [`  at ${visible(problem.where)}`]),
+    ...(problem.remedy === undefined ? [] : [`  → ${visible(problem.remedy)}`]),
     '',
   ].join('\n')
 }
