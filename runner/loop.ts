@@ -4,6 +4,7 @@ import { clusterFile } from '../src/core/layout.ts'
 import { planCluster } from '../src/core/plan-cluster.ts'
 import { Problem } from '../src/core/problem.ts'
 import { addedRisk } from '../src/core/risk.ts'
+import type { RunEventBody } from '../src/core/run-event.ts'
 import type { ClusterSpec } from '../src/core/spec/cluster-spec.ts'
 import { parseClusterSpec } from '../src/core/spec/parse.ts'
 import { WIRE, type PollAnswer, type SignedJob } from '../src/core/wire.ts'
@@ -28,6 +29,8 @@ const RETRY_MS = 10_000
 export const STOP_FILE = 'stop'
 /** How often the stop file is looked for while a job runs. */
 const STOP_LOOK_MS = 1_000
+/** What is not told of steps and jobs that ended only because this process ends. */
+const ENDINGS: ReadonlySet<RunEventBody['kind']> = new Set(['step-failed', 'refused', 'finished'])
 
 /** What a job needs of the LAN; made anew for each job and closed after it. */
 export interface LanAccess<Lan> {
@@ -134,6 +137,8 @@ async function performJob<Lan>(parts: RunnerParts<Lan>, signed: SignedJob, signa
   const tell: Reporter = {
     ...report,
     emit: (event) => {
+      // A runner that is told to end leaves its job running: its next start, or another runner, goes on from here.
+      if (signal.aborted && ENDINGS.has(event.kind)) return
       const line = eventLine(event)
       if (line !== undefined) parts.log.info(line, { job: order.id, cluster: order.cluster })
       report.emit(event)
@@ -148,7 +153,7 @@ async function performJob<Lan>(parts: RunnerParts<Lan>, signed: SignedJob, signa
       mirror: (repository) => mirrorOf(parts, repository),
       now: clock.now(),
     })
-    await performAccepted(parts, job, tell, AbortSignal.any([report.signal, stop.signal, signal]))
+    await performAccepted(parts, job, tell, AbortSignal.any([report.signal, stop.signal, signal]), signal)
   } catch (error) {
     const problem =
       error instanceof Problem
@@ -170,6 +175,7 @@ async function performJob<Lan>(parts: RunnerParts<Lan>, signed: SignedJob, signa
     tell.emit({ kind: 'finished', outcome: 'stopped', notes: [] })
   } finally {
     clearInterval(looking)
+    if (signal.aborted) parts.log.info('ending in the middle of a job; it goes on at the next start', { job: order.id })
     await report.close()
   }
 }
@@ -179,6 +185,7 @@ async function performAccepted<Lan>(
   job: AcceptedJob,
   tell: Reporter,
   signal: AbortSignal,
+  ending: AbortSignal,
 ): Promise<void> {
   const { order, spec, plan, fence } = job
   await using lan = await parts.lan.open({
@@ -209,6 +216,7 @@ async function performAccepted<Lan>(
     emit: tell.emit,
     signal,
   })
+  if (ending.aborted) return
   const facts = await parts.lan.gather(spec, lan)
   await upload(parts, order.repository, facts).catch((error: unknown) =>
     parts.log.warn('uploading facts', { error: redact(String(error)) }),
