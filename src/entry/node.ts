@@ -40,7 +40,7 @@ export interface BuiltApp {
 }
 
 /** Puts the app together over real forges and a SQLite file, without listening: for `serve` and for single commands. */
-export async function openApp(config: AppConfig, log: Log): Promise<BuiltApp> {
+export async function openApp(config: AppConfig, log: Log, clock: Clock = systemClock): Promise<BuiltApp> {
   const signer = await signerFrom(config.signingKey)
   const forges = new Map<ForgeName, Forge>()
   if (config.github) {
@@ -57,7 +57,7 @@ export async function openApp(config: AppConfig, log: Log): Promise<BuiltApp> {
   const app: App = {
     forges,
     store,
-    clock: systemClock,
+    clock,
     random: systemRandom,
     log,
     signer,
@@ -93,8 +93,8 @@ export interface Serving {
 }
 
 /** Starts the app: listens, sweeps on a timer, and stops gracefully when asked. */
-export async function serve(config: AppConfig, log: Log): Promise<Serving> {
-  const built = await openApp(config, log)
+export async function serve(config: AppConfig, log: Log, clock: Clock = systemClock): Promise<Serving> {
+  const built = await openApp(config, log, clock)
   const { app } = built
   const handler = buildHandler(app)
   const server = listen({
