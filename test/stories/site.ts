@@ -45,10 +45,15 @@ const PATIENCE_MS = 90_000
 const LOOK_MS = 50
 /** Simulated seconds for each real one. */
 const SPEED = 200
-/** The runner's own waits are this much shorter; its clock shows the real time, which it signs its requests with. */
+/** Waits of runner and app are this much shorter; their clocks show the real time, which requests are signed with. */
 const HASTE = 10
 
-const hastyClock: Clock = { now: systemClock.now, sleep: (ms, signal) => systemClock.sleep(ms / HASTE, signal) }
+const hastyClock: Clock = { now: () => systemClock.now(), sleep: (ms, signal) => systemClock.sleep(ms / HASTE, signal) }
+/** As the app's own: being asked to stop ends a wait without an error. */
+const hastyAppClock: Clock = {
+  now: () => systemClock.now(),
+  sleep: (ms, signal) => hastyClock.sleep(ms, signal).catch(() => undefined),
+}
 
 /** Called before the runner's journal keeps an entry; what it throws is a journal that cannot be written. */
 type OnEntry = (entry: JournalEntry) => void
@@ -163,7 +168,7 @@ export async function storySite({
           SLIPWAY_GITLAB_KNOWN_HOSTS: forge.knownHosts.trim(),
         }),
   })
-  const serving = await serve(appConfig, log)
+  const serving = await serve(appConfig, log, hastyAppClock)
   const appUrl = `http://127.0.0.1:${serving.address.port}`
   await forge.setWebhook(`${appUrl}/webhooks/${kind}`, credentials.webhookSecret)
 
