@@ -11,6 +11,8 @@ const MAX_COLUMNS = 110
 
 export interface Progress {
   event(event: RunEvent): void
+  /** Lets a text of its own scroll up among the finished lines. */
+  tell(text: string): void
   /** Takes the live lines away; what has scrolled up stays. */
   end(): void
 }
@@ -68,6 +70,7 @@ export function progress(plan: Pick<Plan, 'cluster' | 'steps'>, screen: Screen):
   timer?.unref()
 
   return {
+    tell: (text) => draw([text.replace(/\n$/, '')]),
     event(event) {
       switch (event.kind) {
         case 'step-started':

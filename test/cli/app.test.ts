@@ -114,7 +114,8 @@ describe('the app and its runners from the command line', () => {
     expect(err).not.toContain(wrong)
     expect((await run(['runner', 'enroll', '--name', 'closet'], { input: '' })).err).toContain('cli.token')
     const unknown = await run(['token', 'create', '--repo', 'ada/other'])
-    expect(unknown.err).toContain(`It has ${REPOSITORY}.`)
+    expect(unknown.err).toContain(`"ada/other" is not among the repositories that the app was given: ${REPOSITORY}`)
+    expect((await run(['token', 'create'])).err).toContain('token.repositories')
   })
 
   test('an enrolled runner asks for work until it is told to stop', async () => {

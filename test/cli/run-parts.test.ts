@@ -104,6 +104,19 @@ describe('progress', () => {
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80)
   })
 
+  test('at a terminal: a text of its own stays above the live lines', () => {
+    let text = ''
+    const write = (part: string): void => {
+      text += part
+    }
+    const view = progress(plan, { interactive: true, columns: 80, write, now: () => Date.parse(at) })
+    view.event({ kind: 'step-started', step: 'create-vm/w-1', seq: 1, at })
+    view.tell('two\nlines\n')
+    view.end()
+    // Only the live line is ever drawn over: one line up each time, never into the text.
+    expect(text.split('\u001B[1A\u001B[J').map((part) => part.split('\n').length - 1)).toEqual([1, 3, 0])
+  })
+
   test('at a terminal: live lines are drawn over, and are gone at the end', () => {
     const text = show(true, events)
     expect(text).toContain('◐        w-1      being created: copying \\u{202e}the disk')

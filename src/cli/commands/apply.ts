@@ -14,7 +14,7 @@ import type { Call, CommandSpec } from '../command.ts'
 import { awaitDeployKey, deployKeyPage } from '../deploy-key.ts'
 import { limitedPlan } from '../limited-plan.ts'
 import { clusterState } from '../cluster-state.ts'
-import { progress } from '../progress.ts'
+import { type Progress, progress } from '../progress.ts'
 import { needRunnerConfig } from '../runner-file.ts'
 import { INTERRUPTED } from '../terminal.ts'
 import { lockWriter } from '../writer-lock.ts'
@@ -66,11 +66,12 @@ export const apply: CommandSpec<ApplyOptions> = {
       options.dryRun === true ? undefined : lockWriter(keys, spec.name, new Date(systemClock.now()).toISOString())
 
     let opened: Lan | undefined
+    let view: Progress | undefined
     const registerDeployKey = async (title: string, publicKey: string): Promise<void> => {
       if (opened === undefined) throw new TypeError('a deploy key is registered while a plan runs')
       const page = workspace.copy.origin === undefined ? 'the repository' : deployKeyPage(workspace.copy.origin)
       json({ kind: 'deploy-key', title, publicKey, page })
-      await awaitDeployKey(opened, { title, publicKey }, page, say, terminal.interrupted)
+      await awaitDeployKey(opened, { title, publicKey }, page, (text) => view?.tell(text), terminal.interrupted)
     }
     return withLan(config, spec, { fence: lock?.fence ?? 0, registerDeployKey }, async (lan, access) => {
       opened = lan
@@ -101,12 +102,13 @@ export const apply: CommandSpec<ApplyOptions> = {
         return end('declined', 1)
       }
       const job = runId(spec.name, systemClock.now())
-      const view = progress(plan, {
+      const shown = progress(plan, {
         interactive: terminal.interactive && !globals.json,
         columns: terminal.columns,
         write: say,
         now: () => systemClock.now(),
       })
+      view = shown
       say('\n')
       const { outcome, facts, notes } = await runLocally({
         plan,
@@ -116,11 +118,11 @@ export const apply: CommandSpec<ApplyOptions> = {
         gather: () => access.gather(spec, lan),
         notes: (facts) => access.notes(spec, facts),
         onEvent: (event) => {
-          view.event(event)
+          shown.event(event)
           json({ ...event })
         },
         signal: terminal.interrupted,
-      }).finally(() => view.end())
+      }).finally(() => shown.end())
       json({ kind: 'result', outcome: outcome.outcome, job, notes })
       switch (outcome.outcome) {
         case 'succeeded':

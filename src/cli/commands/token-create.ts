@@ -1,6 +1,4 @@
 import { resolve } from 'node:path'
-import { Problem } from '../../core/problem.ts'
-import type { RepoInfo } from '../../seams/forge.ts'
 import type { CommandSpec } from '../command.ts'
 import { serviceLog } from '../service-log.ts'
 
@@ -19,6 +17,7 @@ export const tokenCreate: CommandSpec<{ readonly repo?: readonly string[]; reado
     const { readConfig, secretsOf } = await import('../../entry/config.ts')
     const { openApp } = await import('../../entry/node.ts')
     const { createToken } = await import('../../app/enroll-runner.ts')
+    const { findRepositories } = await import('../../app/find-repositories.ts')
     const names = options.repo ?? []
     const config = readConfig({
       ...terminal.environment,
@@ -26,9 +25,9 @@ export const tokenCreate: CommandSpec<{ readonly repo?: readonly string[]; reado
     })
     const built = await openApp(config, serviceLog({ ...terminal, out: terminal.err }, true, secretsOf(config)))
     try {
-      const offered: RepoInfo[] = []
-      for (const forge of built.app.forges.values()) offered.push(...(await forge.repositories()))
-      const { token, expiresAt } = await createToken(built.app, chosen(offered, names))
+      // A token counts for what is named, never for everything by omission.
+      const repositories = names.length === 0 ? [] : await findRepositories(built.app, names)
+      const { token, expiresAt } = await createToken(built.app, repositories)
       say(`${token}\n`)
       note(`Counts until ${expiresAt} for one runner of ${names.join(', ')}.\n`)
       note('Next, on the runner: slipway runner enroll --app URL --name NAME --token-file FILE\n')
@@ -38,17 +37,4 @@ export const tokenCreate: CommandSpec<{ readonly repo?: readonly string[]; reado
       await built.close()
     }
   },
-}
-
-function chosen(offered: readonly RepoInfo[], names: readonly string[]): readonly RepoInfo[] {
-  return names.map((name) => {
-    const found = offered.filter(({ fullName }) => fullName.toLowerCase() === name.toLowerCase())
-    if (found[0] !== undefined && found.length === 1) return found[0]
-    throw new Problem({
-      code: 'token.repository',
-      what: found.length === 0 ? `the app has no repository "${name}"` : `"${name}" is at both forges`,
-      remedy: `It has ${offered.map(({ fullName }) => fullName).join(', ') || 'none'}. Give the app access at the forge first.`,
-      retry: 'never',
-    })
-  })
 }
