@@ -138,6 +138,15 @@ describe.each([github, gitlab])('a forge: $name', ({ start }) => {
     expect(await forge.pull(repo, pull.number)).toMatchObject({ fork: true, author: 'rob' })
     const read = await forge.readFiles(repo, pull.headSha, ['clusters/home/cluster.yaml'])
     expect(read.get('clusters/home/cluster.yaml')).toContain('# fork')
+    await forge.upsertCheck(repo, pull.number, {
+      name: 'slipway/plan',
+      commit: pull.headSha,
+      state: 'success',
+      title: 'planned from text',
+      summary: '',
+      annotations: [],
+    })
+    expect((await sim.checks(FULL, pull.headSha)).at(-1)).toMatchObject({ name: 'slipway/plan', state: 'success' })
   })
 
   test('keeps one comment per topic, edited in place', async () => {

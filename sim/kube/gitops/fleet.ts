@@ -1,3 +1,4 @@
+import { posix } from 'node:path'
 import { createHash } from 'node:crypto'
 import { parse as parseYaml, stringify } from 'yaml'
 import { conditionOf } from '../conditions.ts'
@@ -37,6 +38,22 @@ interface Deployed {
   readonly name: string
   readonly objects: readonly KubeObject[]
   readonly problem: string | undefined
+}
+
+/**
+ * The folders that a GitRepo names, each with its file of options: `paths` are scanned, `bundles` say it themselves,
+ * and their `options` is joined to `base` as a path, `..` included.
+ * @see rancher/fleet v0.15.0, internal/bundlereader/read.go (NewBundle) and internal/cmd/cli/apply/apply.go
+ */
+function foldersOf(repo: KubeObject): readonly (readonly [string, string])[] {
+  const bundles = list(repo, 'spec', 'bundles')
+  if (bundles.length > 0)
+    return bundles.map((bundle) => {
+      const base = folderOf(text(bundle, 'base') ?? '')
+      return [base, posix.join(base, text(bundle, 'options') ?? 'fleet.yaml')] as const
+    })
+  const paths = list(repo, 'spec', 'paths').map(String)
+  return (paths.length === 0 ? [''] : paths).map((path) => [folderOf(path), posix.join(folderOf(path), 'fleet.yaml')])
 }
 
 class Fleet {
@@ -95,10 +112,9 @@ class Fleet {
         ...(data['username'] === undefined ? {} : { username: data['username'] }),
         ...(data['password'] === undefined ? {} : { password: data['password'] }),
       })
-      const paths = list(object, 'spec', 'paths').map(String)
       const deployed: Deployed[] = []
-      for (const path of paths.length === 0 ? [''] : paths)
-        deployed.push(await this.#bundle(object, folderOf(path), tree.files, tree.commit))
+      for (const [folder, options] of foldersOf(object))
+        deployed.push(await this.#bundle(object, folder, options, tree.files, tree.commit))
       this.#removeOldBundles(object, deployed)
       const ready = deployed.filter(({ problem }) => problem === undefined).length
       const resources = deployed.flatMap(({ objects }) => objects)
@@ -179,8 +195,14 @@ class Fleet {
     })
   }
 
-  async #bundle(repo: KubeObject, path: string, files: ReadonlyMap<string, string>, commit: string): Promise<Deployed> {
-    const options: unknown = parseYaml(files.get(path === '' ? 'fleet.yaml' : `${path}/fleet.yaml`) ?? '{}')
+  async #bundle(
+    repo: KubeObject,
+    path: string,
+    optionsFile: string,
+    files: ReadonlyMap<string, string>,
+    commit: string,
+  ): Promise<Deployed> {
+    const options: unknown = parseYaml(files.get(optionsFile) ?? '{}')
     const name =
       text(options, 'name') ?? bundleName(`${repo.metadata.name}${path === '' ? '' : `-${path.replaceAll('/', '-')}`}`)
     const namespace =

@@ -86,14 +86,21 @@ export function gitlabPublisher(client: GitlabClient): ForgePublisher {
         current.description !== description ||
         (current.target_url ?? undefined) !== check.detailsUrl
       ) {
-        try {
-          await client.ask('setting a commit status', z.unknown(), () =>
+        const set = (ref?: string): Promise<unknown> =>
+          client.ask('setting a commit status', z.unknown(), () =>
             api.Commits.editStatus(id(repo), check.commit, state, {
               name: check.name,
               description,
+              ...(ref === undefined ? {} : { ref }),
               ...(check.detailsUrl === undefined ? {} : { targetUrl: check.detailsUrl }),
             }),
           )
+        try {
+          await set().catch((error: unknown) => {
+            // The head of a fork is on no branch of this project; its merge request is the reference that it has.
+            if (number === undefined || !isProblem(error, 'forge.not-found')) throw error
+            return set(`refs/merge-requests/${number}/head`)
+          })
         } catch (error) {
           // The state machine of GitLab refuses a state that is there already.
           if (!isProblem(error, 'forge.refused') || !/cannot transition/i.test((error as Problem).what)) throw error
