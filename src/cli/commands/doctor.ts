@@ -1,5 +1,6 @@
 import type { RunnerConfig } from '../../../runner/config.ts'
 import { blueprint } from '../../blueprint/blueprint.ts'
+import { count } from '../../core/report/plan-summary.ts'
 import { visible } from '../../core/report/escape.ts'
 import type { ClusterSpec } from '../../core/spec/cluster-spec.ts'
 import { openWorkspace, readClusters } from '../clusters.ts'
@@ -47,7 +48,7 @@ export const doctor: CommandSpec<unknown> = {
           : {
               about: `cluster ${cluster}`,
               state: 'problem',
-              what: `its file has problems`,
+              what: `its file has ${count(problems.length, 'problem')}`,
               remedy: `slipway validate ${cluster}`,
             },
       )
