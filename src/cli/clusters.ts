@@ -1,11 +1,12 @@
-import { resolve } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { clusterFile, clusterOfFile } from '../core/layout.ts'
 import { type FileProblem, Problem } from '../core/problem.ts'
 import type { ClusterSpec, Repository } from '../core/spec/cluster-spec.ts'
 import { parseClusterSpec } from '../core/spec/parse.ts'
 import { localForge, LOCAL } from '../forge/local/index.ts'
 import { gitLine } from '../forge/local/git.ts'
-import { filesOnDisk, openWorkingCopy, type WorkingCopy } from '../forge/local/working-copy.ts'
+import { openWorkingCopy, pathsOnDisk, type WorkingCopy } from '../forge/local/working-copy.ts'
 import type { Globals } from './command.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -14,8 +15,10 @@ export interface Workspace {
   readonly copy: WorkingCopy
   /** Commit that is looked at; absent for the files on disk. */
   readonly commit?: string
-  /** Regular files below a folder, path → text. */
-  files(prefix: string): Promise<ReadonlyMap<string, string>>
+  /** Paths of regular files below a folder. */
+  paths(prefix: string): Promise<readonly string[]>
+  /** Texts of files; a path that is not there is absent. */
+  read(paths: readonly string[]): Promise<ReadonlyMap<string, string>>
 }
 
 /** One cluster's file, read. */
@@ -33,7 +36,17 @@ export const NO_ORIGIN: Repository = { sshUrl: 'ssh://git@origin.invalid/not/yet
 export async function openWorkspace(globals: Globals, terminal: Terminal, at?: string): Promise<Workspace> {
   const knownHosts = globals.knownHosts === undefined ? undefined : resolve(terminal.folder, globals.knownHosts)
   const copy = await openWorkingCopy(workFolder(globals, terminal), knownHosts)
-  if (at === undefined) return { copy, files: async (prefix) => filesOnDisk(copy.root, prefix) }
+  if (at === undefined)
+    return {
+      copy,
+      paths: async (prefix) => pathsOnDisk(copy.root, prefix),
+      read: async (paths) =>
+        new Map(
+          paths
+            .filter((path) => pathsOnDisk(copy.root, path).includes(path))
+            .map((path) => [path, readFileSync(join(copy.root, path), 'utf8')]),
+        ),
+    }
   const commit = at.startsWith('-')
     ? undefined
     : await gitLine(copy.root, 'rev-parse', '--verify', '--quiet', `${at}^{commit}`)
@@ -43,10 +56,8 @@ export async function openWorkspace(globals: Globals, terminal: Terminal, at?: s
   return {
     copy,
     commit,
-    async files(prefix) {
-      const paths = [...(await forge.listFiles(LOCAL, commit, prefix)).keys()]
-      return forge.readFiles(LOCAL, commit, paths)
-    },
+    paths: async (prefix) => [...(await forge.listFiles(LOCAL, commit, prefix)).keys()],
+    read: (paths) => forge.readFiles(LOCAL, commit, paths),
   }
 }
 
@@ -60,8 +71,7 @@ export function workFolder(globals: Globals, terminal: Terminal): string {
  * @throws Problem `cli.no-cluster` when there is none, or not the one that was named.
  */
 export async function readClusters(workspace: Workspace, names: readonly string[]): Promise<readonly ClusterAt[]> {
-  const files = await workspace.files('clusters')
-  const present = [...files.keys()].map(clusterOfFile).filter((name) => name !== undefined)
+  const present = (await workspace.paths('clusters')).map(clusterOfFile).filter((name) => name !== undefined)
   const wanted = names.length === 0 ? present.sort() : [...new Set(names.map(bareName))]
   const missing = wanted.filter((name) => !present.includes(name))
   if (wanted.length === 0 || missing.length > 0)
@@ -77,6 +87,7 @@ export async function readClusters(workspace: Workspace, names: readonly string[
           : `${present.length === 1 ? 'There is' : 'There are'} ${present.sort().join(', ')}.`,
       retry: 'never',
     })
+  const files = await workspace.read(wanted.map(clusterFile))
   const repository = workspace.copy.repository ?? NO_ORIGIN
   return wanted.map((cluster) => {
     const file = clusterFile(cluster)

@@ -10,7 +10,9 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { policyProblems } from '../../runner/accept/policy.ts'
 import { readRunnerConfig } from '../../runner/config.ts'
+import type { Plan } from '../../src/core/plan.ts'
 import { parsePolicy } from '../../src/core/policy.ts'
 import { slipway, temporaryRepository } from './console.ts'
 
@@ -46,6 +48,9 @@ describe('init', () => {
     const runner = readRunnerConfig(join(folder, 'runner.example.yaml'))
     expect(runner.clusters).toEqual(['lab-2'])
     expect(runner.allow.vmids).toEqual(['900-902'])
+    const { json } = await slipway(folder, ['plan', '--json'])
+    const [made] = json[0]!['clusters'] as { readonly plan: Plan }[]
+    expect(policyProblems(made!.plan, undefined, runner)).toEqual([])
   })
 
   test('never overwrites, and says what it kept', async () => {

@@ -163,7 +163,7 @@ async function warnOfStaleBundle(
 ): Promise<void> {
   const wanted = blueprint(spec).bundle
   const upstream = await openWorkspace(globals, terminal, `refs/remotes/origin/${copy.branch}`).catch(() => undefined)
-  const there = await upstream?.files(`clusters/${spec.name}`)
+  const there = await upstream?.read([...wanted.keys()])
   const missing = [...wanted].filter(([path, text]) => there?.get(path) !== text)
   if (missing.length === 0) return
   note(

@@ -74,12 +74,12 @@ function summary(changes: number, written: boolean): string {
 }
 
 async function renderCluster(workspace: Workspace, spec: ClusterSpec): Promise<Rendered> {
-  const apps = await workspace.files(spec.gitops.apps)
+  const apps = await workspace.paths(spec.gitops.apps)
   const files = bundle({
     ...Object.fromEntries(blueprint(spec).bundle),
-    ...(apps.size === 0 ? Object.fromEntries(appsSeed(spec)) : {}),
+    ...(apps.length === 0 ? Object.fromEntries(appsSeed(spec)) : {}),
   })
-  const present = await workspace.files(gitopsFolder(spec))
+  const present = await workspace.read(await workspace.paths(gitopsFolder(spec)))
   return { cluster: spec.name, files, changes: bundleChanges(present, files) }
 }
 

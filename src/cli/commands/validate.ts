@@ -17,7 +17,7 @@ export const validate: CommandSpec<{ readonly at?: string }> = {
   async run({ options, names, globals, terminal, say, json }) {
     const workspace = await openWorkspace(globals, terminal, options.at)
     const clusters = await readClusters(workspace, names)
-    const policy = parsePolicy((await workspace.files(POLICY_FILE)).get(POLICY_FILE), POLICY_FILE)
+    const policy = parsePolicy((await workspace.read([POLICY_FILE])).get(POLICY_FILE), POLICY_FILE)
     const problems = [...clusters.flatMap((cluster) => cluster.problems), ...policy.problems]
     if (problems.length > 0) say(terminalProblems(problems))
     else {

@@ -38,17 +38,14 @@ export function localForge(copy: WorkingCopy): ForgeReader {
       gitLine(root, 'rev-parse', '--verify', '--quiet', `refs/heads/${branch}^{commit}`).then(
         (head) => head ?? gitLine(root, 'rev-parse', '--verify', '--quiet', `refs/remotes/origin/${branch}^{commit}`),
       ),
-    async listFiles(_repo, commit, prefix) {
-      const files = await filesAtCommit(root, commitId(commit), prefix)
-      return new Map([...files].map(([path, { blob }]) => [path, blob]))
-    },
+    listFiles: (_repo, commit, prefix) => filesAtCommit(root, commitId(commit), [prefix]),
     async readFiles(_repo, commit, paths) {
+      const present = await filesAtCommit(root, commitId(commit), paths)
       const texts = new Map<string, string>()
       for (const path of paths) {
-        const found = (await filesAtCommit(root, commitId(commit), path)).get(path)
-        if (found === undefined) continue
-        const result = await git(root, 'cat-file', 'blob', found.blob)
-        if (result.ok) texts.set(path, result.output.toString())
+        const blob = present.get(path)
+        const result = blob === undefined ? undefined : await git(root, 'cat-file', 'blob', blob)
+        if (result?.ok === true) texts.set(path, result.output.toString())
       }
       return texts
     },

@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
+import { lstatSync, readdirSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Repository } from '../../core/spec/cluster-spec.ts'
 import { git, gitLine } from './git.ts'
@@ -49,45 +49,41 @@ async function defaultBranch(root: string): Promise<string> {
   return (await gitLine(root, 'symbolic-ref', '--quiet', '--short', 'HEAD')) ?? 'main'
 }
 
-/** Regular files as they are on disk below a folder, path → text. Symbolic links and Git's own files are left out. */
-export function filesOnDisk(root: string, prefix: string): ReadonlyMap<string, string> {
-  const files = new Map<string, string>()
+/** Paths of regular files as they are on disk below a folder. Symbolic links and Git's own files are left out. */
+export function pathsOnDisk(root: string, prefix: string): readonly string[] {
+  const paths: string[] = []
   const visit = (path: string): void => {
     const found = lstatSync(join(root, path), { throwIfNoEntry: false })
-    if (found === undefined || files.size >= MAX_FILES) return
-    if (found.isDirectory()) {
-      for (const name of readdirSync(join(root, path)).sort())
-        if (name !== '.git') visit(path === '' ? name : `${path}/${name}`)
-    } else if (found.isFile() && found.size <= MAX_FILE_BYTES) files.set(path, readFileSync(join(root, path), 'utf8'))
+    if (found === undefined || paths.length >= MAX_FILES) return
+    if (found.isFile() && found.size <= MAX_FILE_BYTES) paths.push(path)
+    if (!found.isDirectory()) return
+    for (const name of readdirSync(join(root, path)).sort())
+      if (name !== '.git') visit(path === '' ? name : `${path}/${name}`)
   }
   visit(prefix.replace(/\/+$/, ''))
-  return files
+  return paths
 }
 
-/** Regular text files at a commit below a folder, path → blob id. */
+/** Paths given to one `git` command; far below what a command line may hold. */
+const PATHS_AT_ONCE = 200
+
+/** Regular text files at a commit below folders, or these files themselves: path → blob id. */
 export async function filesAtCommit(
   root: string,
   commit: string,
-  prefix: string,
-): Promise<ReadonlyMap<string, { readonly blob: string; readonly bytes: number }>> {
-  const folder = prefix.replace(/\/+$/, '')
-  const result = await git(
-    root,
-    'ls-tree',
-    '-r',
-    '-z',
-    '-l',
-    '--full-tree',
-    commit,
-    '--',
-    ...(folder === '' ? [] : [folder]),
-  )
-  const files = new Map<string, { blob: string; bytes: number }>()
-  if (!result.ok) return files
-  for (const line of result.output.toString().split('\0')) {
-    const [, mode, blob, size, path] = /^(\d+) blob ([0-9a-f]+)\s+(\d+)\t(.*)$/s.exec(line) ?? []
-    if (path === undefined || blob === undefined || (mode !== '100644' && mode !== '100755')) continue
-    if (Number(size) <= MAX_FILE_BYTES) files.set(path, { blob, bytes: Number(size) })
+  prefixes: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const files = new Map<string, string>()
+  for (let at = 0; at < prefixes.length; at += PATHS_AT_ONCE) {
+    const some = prefixes.slice(at, at + PATHS_AT_ONCE).map((prefix) => prefix.replace(/\/+$/, ''))
+    const wanted = some.includes('') ? [] : some
+    const result = await git(root, 'ls-tree', '-r', '-z', '-l', '--full-tree', commit, '--', ...wanted)
+    if (!result.ok) continue
+    for (const line of result.output.toString().split('\0')) {
+      const [, mode, blob, size, path] = /^(\d+) blob ([0-9a-f]+)\s+(\d+)\t(.*)$/s.exec(line) ?? []
+      if (path === undefined || blob === undefined || (mode !== '100644' && mode !== '100755')) continue
+      if (Number(size) <= MAX_FILE_BYTES) files.set(path, blob)
+    }
   }
   return files
 }
