@@ -12,6 +12,11 @@ import { scriptText } from './shell.ts'
 const DIAL_TIMEOUT_MS = 8_000
 /** Key exchange and login; a small machine that is busy installing takes seconds. */
 const LOGIN_TIMEOUT_MS = 20_000
+/**
+ * How long a script that is stopped may take to end. OpenSSH keeps its channel open until then, and passes no signal on
+ * to a script of root's, so it may never end; its result is unknown either way.
+ */
+const STOP_MS = 5_000
 /** Silence is noticed within three of these. */
 const KEEP_ALIVE_MS = 10_000
 /** sshd allows ten sessions per connection (MaxSessions); two stay free. */
@@ -142,11 +147,12 @@ class Line {
       const stderr = new Tail()
       let exit: number | undefined
       let unfinished: unknown
+      let overdue: NodeJS.Timeout | undefined
       const stop = (why: unknown): void => {
         unfinished ??= why
-        // Some servers ignore signals; closing the channel takes the script's output away from it in any case.
         channel.signal('TERM')
         channel.close()
+        overdue ??= setTimeout(ended, STOP_MS)
       }
       const aborted = (): void => stop(signal?.reason)
       const timer = setTimeout(
@@ -161,14 +167,16 @@ class Line {
       })
       // A script that ends early leaves nobody to read the rest of its text.
       channel.on('error', () => undefined)
-      channel.on('close', () => {
+      const ended = (): void => {
         clearTimeout(timer)
+        clearTimeout(overdue)
         signal?.removeEventListener('abort', aborted)
         if (unfinished !== undefined) reject(unfinished)
         else if (exit === undefined)
           reject(lostProblem(this.#target, 'the connection ended before the script told its result'))
         else resolve({ exit, stdout: stdout.text(), stderr: stderr.text() })
-      })
+      }
+      channel.on('close', ended)
       if (signal?.aborted === true) return aborted()
       channel.end(text)
     })
