@@ -20,7 +20,6 @@ const Tls = z.discriminatedUnion('check', [
       .describe('SHA-256 fingerprint of the leaf certificate, AA:BB:…'),
   }),
 ])
-export type TlsCheck = z.infer<typeof Tls>
 
 const ProxmoxConnection = z.strictObject({
   kind: z.literal('proxmox').describe('A Proxmox VE cluster or node'),

@@ -43,7 +43,6 @@ export function reporter(input: {
   let seq = 0
   let leaseUntil = Date.parse(input.leaseUntil)
   let lastSent = clock.now()
-  let closing = false
 
   async function flush(): Promise<void> {
     const events = queue.slice(0, BATCH)
@@ -72,9 +71,9 @@ export function reporter(input: {
   }
 
   const loop = (async () => {
-    while (!closing) {
+    for (;;) {
       await clock.sleep(FLUSH_MS, stopTimer.signal).catch(() => undefined)
-      if (closing) break
+      if (stopTimer.signal.aborted) break
       if (queue.length === 0 && logText === '' && clock.now() - lastSent < RENEW_MS) continue
       try {
         await flush()
@@ -95,7 +94,7 @@ export function reporter(input: {
   return {
     signal: abort.signal,
     emit(event) {
-      queue.push({ ...event, seq: ++seq, at: new Date(clock.now()).toISOString() } as RunEvent)
+      queue.push({ ...event, seq: ++seq, at: new Date(clock.now()).toISOString() })
       const line = eventLine(event)
       if (line !== undefined)
         logText = `${logText}${new Date(clock.now()).toISOString()} ${line}\n`.slice(-4 * LOG_CHARACTERS)
@@ -104,7 +103,6 @@ export function reporter(input: {
       logText = `${logText}${new Date(clock.now()).toISOString()} ${redact(line)}\n`.slice(-4 * LOG_CHARACTERS)
     },
     async close() {
-      closing = true
       stopTimer.abort()
       await loop
       const until = clock.now() + FINAL_FLUSH_MS

@@ -15,7 +15,7 @@ export interface Screen {
 const WIDTH_LIMIT = 110
 
 export function openScreen(out: NodeJS.WriteStream, plain: boolean): Screen {
-  const fancy = out.isTTY === true && !plain && process.env['NO_COLOR'] === undefined && process.env['TERM'] !== 'dumb'
+  const fancy = out.isTTY && !plain && process.env['NO_COLOR'] === undefined && process.env['TERM'] !== 'dumb'
   const paint = (code: string, text: string): string => (fancy ? `\u001b[${code}m${text}\u001b[0m` : text)
   const width = Math.min(out.columns ?? WIDTH_LIMIT, WIDTH_LIMIT)
   let liveLines: readonly string[] = []

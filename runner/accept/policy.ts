@@ -42,7 +42,7 @@ function stepRefusals({ step, impact }: PlannedStep, { allow, connections }: Run
   }
   if ('connection' in step && !Object.hasOwn(connections, step.connection))
     refusals.push(`there is no connection "${step.connection}"`)
-  if ('vmid' in step && step.vmid !== undefined && !allow.vmids.some((range) => inRange(step.vmid as number, range)))
+  if ('vmid' in step && step.vmid !== undefined && !allow.vmids.some((range) => inRange(step.vmid, range)))
     refusals.push(`VM id ${step.vmid} is not in \`allow.vmids\``)
   if ('node' in step && (step.kind === 'create-vm' || step.kind === 'fetch-image'))
     need(step.node, allow.nodes, 'nodes')

@@ -204,5 +204,5 @@ function stopped(planned: PlannedStep, cause?: unknown): Problem {
 
 /** The table's type says each kind has the action of its own kind; the lookup loses that, so it is said once here. */
 function actionFor<Lan>(step: Step, actions: Actions<Lan>): Action<StepKind, Lan> {
-  return actions[step.kind] as unknown as Action<StepKind, Lan>
+  return actions[step.kind]
 }

@@ -58,7 +58,7 @@ export async function runCommand(app: App, repo: RepoRef, number: number, commen
     (pull) => (pull ? { ...pull, answer: answers.join('\n\n') } : undefined),
     { expiresAt: after(now, KEEP_MS) },
   )
-  await app.store.put<CommandDocument>(done, { at: now }, undefined, { expiresAt: after(now, KEEP_MS) })
+  await app.store.put(done, { at: now }, undefined, { expiresAt: after(now, KEEP_MS) })
   await showSoon(app, { repo, kind: 'run', number })
 }
 

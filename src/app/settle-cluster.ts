@@ -130,7 +130,7 @@ async function settleOnce(
       if (check?.value.job.state !== 'superseded') return 'again'
     }
   }
-  const linked = await app.store.put<ClusterDocument>(stored.key, { ...document, job: newId }, stored.version)
+  const linked = await app.store.put(stored.key, { ...document, job: newId }, stored.version)
   if (linked === undefined) return 'again'
   app.log.info('job made', { job: newId, cluster, state: made.job.state, commit: wanted.commit })
   await linkToPull(app, made)

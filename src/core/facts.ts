@@ -1,4 +1,3 @@
-import type { KubeObject } from './component.ts'
 import type { EngineName, Role } from './spec/cluster-spec.ts'
 
 /** UTC, ISO 8601 with milliseconds: `2026-11-21T12:00:00.000Z`. */
@@ -117,5 +116,3 @@ export function noFacts(cluster: string): Facts {
     artifacts: {},
   }
 }
-
-export type { KubeObject }

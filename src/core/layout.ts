@@ -1,7 +1,6 @@
 import type { ClusterSpec } from './spec/cluster-spec.ts'
 
 /** Where things are in a user's repository. All paths are relative to its root. */
-export const clusterFolder = (name: string): string => `clusters/${name}`
 export const clusterFile = (name: string): string => `clusters/${name}/cluster.yaml`
 /** Generated, committed by Slipway, followed by the engine. */
 export const gitopsFolder = (spec: Pick<ClusterSpec, 'name'>): string => `clusters/${spec.name}/gitops`
@@ -11,9 +10,4 @@ export const POLICY_FILE = 'slipway.policy.yaml'
 /** `home` of `clusters/home/cluster.yaml`; `undefined` for any other path. */
 export function clusterOfFile(path: string): string | undefined {
   return /^clusters\/([^/]+)\/cluster\.yaml$/.exec(path)?.[1]
-}
-
-/** The cluster that a path under `clusters/` belongs to. */
-export function clusterOfPath(path: string): string | undefined {
-  return /^clusters\/([^/]+)\//.exec(path)?.[1]
 }

@@ -15,9 +15,9 @@ export interface Store {
    * Writes when the stored version is the expected one (`undefined`: when there is no document) and returns the new
    * version; returns `undefined` without effect when somebody else was first.
    */
-  put<T>(
+  put(
     key: string,
-    value: T,
+    value: unknown,
     expected: string | undefined,
     options?: { readonly expiresAt?: string },
   ): Promise<string | undefined>

@@ -45,7 +45,7 @@ const gitlab: Place = {
   },
 }
 
-describe.each([github, gitlab])('a forge: $name', ({ start }) => {
+describe.each([github, gitlab])('a forge: $name', (place) => {
   let sim: SimForge
   let forge: Forge
   let repo: RepoInfo
@@ -53,7 +53,7 @@ describe.each([github, gitlab])('a forge: $name', ({ start }) => {
   let step = 0
 
   beforeAll(async () => {
-    ;({ sim, forge } = await start())
+    ;({ sim, forge } = await place.start())
     await sim.createUser('ada')
     await sim.createUser('rob')
     await sim.createRepo(FULL, {

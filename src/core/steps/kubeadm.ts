@@ -1,4 +1,3 @@
-import type { KubeObject } from '../component.ts'
 import type { SshTarget } from './host.ts'
 
 export interface ClusterEndpoint {
@@ -58,5 +57,3 @@ export interface KubeadmDocument {
   readonly kind: string
   readonly [field: string]: unknown
 }
-
-export type { KubeObject }

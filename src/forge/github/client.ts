@@ -58,7 +58,7 @@ export function githubClient(config: GithubConfig): GithubClient {
     privateKey: config.privateKey,
     secret: config.webhookSecrets[0] ?? '',
     baseUrl: config.apiUrl,
-    Octokit: Quiet as unknown as typeof ProbotOctokit,
+    Octokit: Quiet,
     logLevel: LOG_LEVEL,
   })
   const installations = new Map<number, Promise<Octokit>>()

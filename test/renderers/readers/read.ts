@@ -25,17 +25,33 @@ export function documents(files: ReadonlyMap<string, string>, path: string): rea
 }
 
 /** Reads a kustomize folder: either one URL or a file of objects. */
-export function readFolder(files: ReadonlyMap<string, string>, folder: string): { readonly from: string; readonly version: string; readonly name: string; readonly namespace: string } {
+export function readFolder(
+  files: ReadonlyMap<string, string>,
+  folder: string,
+): { readonly from: string; readonly version: string; readonly name: string; readonly namespace: string } {
   const kustomization = documents(files, `${folder}/kustomization.yaml`)[0]!
   const annotations = kustomization['metadata'].annotations as Data
   const resources = kustomization['resources'] as string[]
   const from = resources[0]!.startsWith('https://')
     ? resources[0]!
-    : documents(files, `${folder}/${resources[0]!}`).map((object) => `${object['kind']}/${object['metadata'].name}`).join(' ')
-  return { from, version: annotations['slipway.dev/version'], name: annotations['slipway.dev/component'], namespace: '' }
+    : documents(files, `${folder}/${resources[0]!}`)
+        .map((object) => `${object['kind']}/${object['metadata'].name}`)
+        .join(' ')
+  return {
+    from,
+    version: annotations['slipway.dev/version'],
+    name: annotations['slipway.dev/component'],
+    namespace: '',
+  }
 }
 
 /** Names of the folders directly under a path. */
 export function foldersUnder(files: ReadonlyMap<string, string>, path: string): readonly string[] {
-  return [...new Set([...files.keys()].filter((file) => file.startsWith(`${path}/`)).map((file) => file.slice(path.length + 1).split('/')[0]!))]
+  return [
+    ...new Set(
+      [...files.keys()]
+        .filter((file) => file.startsWith(`${path}/`))
+        .map((file) => file.slice(path.length + 1).split('/')[0]!),
+    ),
+  ]
 }

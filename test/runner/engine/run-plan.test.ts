@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Actions } from '../../../runner/engine/action.ts'
 import { memoryJournal, type Journal } from '../../../runner/engine/journal.ts'
