@@ -1,6 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
 import { generatedPages } from '../docs/pages.ts'
+import { runnerExample } from '../docs/runner-page.ts'
+import { RunnerConfigDocument } from '../runner/config.ts'
 import { readCommands } from '../src/core/command.ts'
 import { RULES } from './import-rules.ts'
 
@@ -36,6 +39,18 @@ describe('pages that people write', () => {
       packages,
     ])
     expect(shown.slice(1)).toEqual(rules)
+  })
+
+  test('examples of runner.yaml are read by a runner', () => {
+    const shown = [...page('docs/how-to/set-up-a-runner.md').matchAll(/^ *```yaml\n([\s\S]*?)^ *```/gm)].map(
+      ([, text = '']) => text,
+    )
+    expect(shown).toHaveLength(1)
+    for (const text of [...shown, runnerExample]) {
+      const read = RunnerConfigDocument.parse(parse(text))
+      expect(read.allow.steps).toBe('all')
+      expect(read.connections['lab']?.kind).toBe('proxmox')
+    }
   })
 
   test('the settings page names every setting of the app, and no other', () => {
