@@ -72,6 +72,7 @@ export function buildProgram(
     .description('Merge a pull request, launch a cluster.')
     .exitOverride()
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.err, getOutHasColors: () => false })
+    .configureHelp({ showGlobalOptions: true })
     .helpCommand(true)
   for (const [flags, text] of GLOBAL_OPTIONS) program.addOption(new Option(flags, text))
   const groups = new Map<string, Command>()

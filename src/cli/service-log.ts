@@ -4,7 +4,11 @@ import { redactor, redactValue } from '../secrets/redact.ts'
 import type { Terminal } from './terminal.ts'
 
 /** The log of a long-running command: lines for a person at a terminal, JSON lines for everybody else. */
-export function serviceLog(terminal: Terminal, json: boolean, secrets: Iterable<string> = []): Log {
+export function serviceLog(
+  terminal: Pick<Terminal, 'interactive' | 'out'>,
+  json: boolean,
+  secrets: Iterable<string> = [],
+): Log {
   if (json || !terminal.interactive) return jsonLog(terminal.out, secrets)
   const clean = redactor(secrets)
   const at =

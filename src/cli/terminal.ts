@@ -23,15 +23,24 @@ export interface Terminal {
 /** Exit status of a process that was interrupted, by convention. */
 export const INTERRUPTED = 130
 
-/** The process's own terminal. The second Ctrl-C ends the process where it is. */
+/**
+ * The process's own terminal. Only a command that looks at `interrupted` changes what Ctrl-C does: for it, the first one
+ * asks to stop and the second one ends the process.
+ */
 export function processTerminal(): Terminal {
   const { stdout, stderr, stdin, env } = process
-  const interrupted = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.on(signal, () => {
-      if (interrupted.signal.aborted) process.exit(INTERRUPTED)
-      interrupted.abort()
-    })
+  let interrupt: AbortController | undefined
+  const interrupting = (): AbortController => {
+    if (interrupt !== undefined) return interrupt
+    const controller = new AbortController()
+    for (const signal of ['SIGINT', 'SIGTERM'] as const)
+      process.on(signal, () => {
+        if (controller.signal.aborted) process.exit(INTERRUPTED)
+        controller.abort()
+      })
+    interrupt = controller
+    return controller
+  }
   return {
     out: (text) => void stdout.write(text),
     err: (text) => void stderr.write(text),
@@ -50,14 +59,18 @@ export function processTerminal(): Terminal {
     },
     async ask(question) {
       const lines = createInterface({ input: stdin, output: stdout })
+      // While it reads a line, the terminal hands Ctrl-C to the reader instead of sending a signal.
+      lines.once('SIGINT', () => interrupting().abort())
       try {
-        return await lines.question(question, { signal: interrupted.signal })
+        return await lines.question(question, { signal: interrupting().signal })
       } catch {
         return ''
       } finally {
         lines.close()
       }
     },
-    interrupted: interrupted.signal,
+    get interrupted() {
+      return interrupting().signal
+    },
   }
 }

@@ -17,6 +17,7 @@ import type { Plan } from '../../src/core/plan.ts'
 import { planCluster } from '../../src/core/plan-cluster.ts'
 import { Problem } from '../../src/core/problem.ts'
 import type { RunEventBody } from '../../src/core/run-event.ts'
+import { newSigningKey } from '../../src/secrets/signing.ts'
 import { FILE, home, parse } from '../core/spec/home.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -220,6 +221,37 @@ describe('failures', () => {
 })
 
 describe('as a process', () => {
+  test('the app stops when it is told to, with status 0', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'slipway-signal-'))
+    try {
+      const child = spawn(process.execPath, [join(ROOT, 'bin/slipway.js'), 'serve'], {
+        cwd: folder,
+        stdio: ['ignore', 'pipe', 'inherit'],
+        env: {
+          ...process.env,
+          SLIPWAY_SIGNING_KEY: await newSigningKey(),
+          SLIPWAY_DATABASE: join(folder, 'app.sqlite'),
+          SLIPWAY_PUBLIC_URL: 'http://127.0.0.1:1',
+          SLIPWAY_LISTEN: '127.0.0.1:0',
+          SLIPWAY_GITLAB_URL: 'http://127.0.0.1:1',
+          SLIPWAY_GITLAB_TOKEN: 'glpat-0123456789abcdefghij',
+          SLIPWAY_GITLAB_WEBHOOK_SECRET: '0123456789abcdef',
+        },
+      })
+      let out = ''
+      for await (const part of child.stdout.setEncoding('utf8')) {
+        out += String(part)
+        if (out.includes('"listening"')) child.kill('SIGTERM')
+      }
+      if (child.exitCode === null) await once(child, 'exit')
+      expect([child.exitCode, child.signalCode]).toEqual([0, null])
+      expect(out).toContain('"stopped"')
+      expect(out).not.toContain('glpat-')
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+
   test('bin/slipway.js runs, and its exit status is the command’s', () => {
     const bin = join(ROOT, 'bin/slipway.js')
     expect(execFileSync(process.execPath, [bin, 'version', '--json'], { encoding: 'utf8' })).toMatch(

@@ -1,6 +1,5 @@
 import { resolve } from 'node:path'
 import type { CommandSpec } from '../command.ts'
-import { serviceLog } from '../service-log.ts'
 
 export const tokenCreate: CommandSpec<{ readonly repo?: readonly string[]; readonly database?: string }> = {
   name: 'token create',
@@ -15,6 +14,7 @@ export const tokenCreate: CommandSpec<{ readonly repo?: readonly string[]; reado
   exits: { 0: 'the token is on standard output', 1: 'a problem' },
   async run({ options, terminal, say, note, json }) {
     const { readConfig, secretsOf } = await import('../../entry/config.ts')
+    const { jsonLog } = await import('../../entry/log.ts')
     const { openApp } = await import('../../entry/node.ts')
     const { createToken } = await import('../../app/enroll-runner.ts')
     const { findRepositories } = await import('../../app/find-repositories.ts')
@@ -23,7 +23,7 @@ export const tokenCreate: CommandSpec<{ readonly repo?: readonly string[]; reado
       ...terminal.environment,
       ...(options.database === undefined ? {} : { SLIPWAY_DATABASE: resolve(terminal.folder, options.database) }),
     })
-    const built = await openApp(config, serviceLog({ ...terminal, out: terminal.err }, true, secretsOf(config)))
+    const built = await openApp(config, jsonLog(terminal.err, secretsOf(config)))
     try {
       // A token counts for what is named, never for everything by omission.
       const repositories = names.length === 0 ? [] : await findRepositories(built.app, names)
