@@ -39,8 +39,8 @@ import { starterCluster, STARTER } from '../../templates/starters/cluster.ts'
 
 export const REPOSITORY = 'house/homelab'
 export const FILE = 'clusters/home/cluster.yaml'
-/** A story ends within seconds; this is for machines that do ten things at once. */
-const PATIENCE_MS = 90_000
+/** A story's waits end within seconds; this is for machines that do ten things at once, and less than a test may take. */
+const PATIENCE_MS = 45_000
 /** How often a story looks. */
 const LOOK_MS = 50
 /** Simulated seconds for each real one. */
