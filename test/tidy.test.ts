@@ -16,28 +16,72 @@ const STRANGERS: readonly (readonly [string, string])[] = [
 ]
 
 /** What makes a result depend on where or when it is worked out. */
-const IMPURE = [/\bDate\.now\(/, /\bnew Date\(\)/, /\bMath\.random\(/, /\bprocess\./, /\bfetch\(/, /\bsetTimeout\(/, /\bsetInterval\(/, /\bperformance\.now/, /\btoLocale\w*\(/, /\bIntl\./, /crypto\.(getRandomValues|randomUUID|subtle)/, /\bglobalThis\b/]
+const IMPURE = [
+  /\bDate\.now\(/,
+  /\bnew Date\(\)/,
+  /\bMath\.random\(/,
+  /\bprocess\./,
+  /\bfetch\(/,
+  /\bsetTimeout\(/,
+  /\bsetInterval\(/,
+  /\bperformance\.now/,
+  /\btoLocale\w*\(/,
+  /\bIntl\./,
+  /crypto\.(getRandomValues|randomUUID|subtle)/,
+  /\bglobalThis\b/,
+]
 const PURE = ['src/core', 'templates', ...RENDERERS, 'src/blueprint']
 /** Words that would tie the app to one runtime. */
-const NODE_FREE = ['src/core', 'src/secrets', 'src/seams', 'src/app', 'src/http', 'src/blueprint', 'templates', ...RENDERERS]
+const NODE_FREE = [
+  'src/core',
+  'src/secrets',
+  'src/seams',
+  'src/app',
+  'src/http',
+  'src/blueprint',
+  'templates',
+  ...RENDERERS,
+]
 
-const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 }).split('\n').filter((file) => file !== '' && existsSync(file))
-const sources = tracked.filter((file) => /\.(ts|js)$/.test(file) && !file.startsWith('test/vectors/') && file.includes('/'))
+const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+  encoding: 'utf8',
+  maxBuffer: 64 * 1024 * 1024,
+})
+  .split('\n')
+  .filter((file) => file !== '' && existsSync(file))
+const sources = tracked.filter(
+  (file) => /\.(ts|js)$/.test(file) && !file.startsWith('test/vectors/') && file.includes('/'),
+)
 const textOf = new Map(sources.map((file) => [file, readFileSync(file, 'utf8')]))
 
 /** `[specifier, file it names or undefined for a package]` of every import of a file. */
 function importsOf(file: string): readonly (readonly [string, string | undefined])[] {
   const text = (textOf.get(file) ?? '').replaceAll(/^\s*(\/\/|\*).*$/gm, '')
-  const found = [...text.matchAll(/(?:^|[\s;}])(?:import|export)\s[^'"`;]*?from\s*['"]([^'"]+)['"]|(?:^|[\s;(])import\(\s*['"]([^'"]+)['"]|^import\s+['"]([^'"]+)['"]/gm)]
+  const found = [
+    ...text.matchAll(
+      /(?:^|[\s;}])(?:import|export)\s[^'"`;]*?from\s*['"]([^'"]+)['"]|(?:^|[\s;(])import\(\s*['"]([^'"]+)['"]|^import\s+['"]([^'"]+)['"]/gm,
+    ),
+  ]
   return found.map((match) => {
     const specifier = match[1] ?? match[2] ?? match[3] ?? ''
-    return [specifier, specifier.startsWith('.') ? relative('.', normalize(join(dirname(file), specifier))) : undefined] as const
+    return [
+      specifier,
+      specifier.startsWith('.') ? relative('.', normalize(join(dirname(file), specifier))) : undefined,
+    ] as const
   })
 }
 
-const inside = (file: string, folder: string): boolean => folder === '*' || file === folder || file.startsWith(`${folder}/`)
-const packageOf = (specifier: string): string => (specifier.startsWith('node:') ? 'node' : specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/'))
-const ruleOf = (file: string): Rule | undefined => RULES.filter((rule) => inside(file, rule.folder)).sort((a, b) => b.folder.length - a.folder.length)[0]
+const inside = (file: string, folder: string): boolean =>
+  folder === '*' || file === folder || file.startsWith(`${folder}/`)
+const packageOf = (specifier: string): string =>
+  specifier.startsWith('node:')
+    ? 'node'
+    : specifier
+        .split('/')
+        .slice(0, specifier.startsWith('@') ? 2 : 1)
+        .join('/')
+const ruleOf = (file: string): Rule | undefined =>
+  RULES.filter((rule) => inside(file, rule.folder)).sort((a, b) => b.folder.length - a.folder.length)[0]
 
 test('every source file belongs to a folder of the table', () => {
   expect(sources.filter((file) => ruleOf(file) === undefined)).toEqual([])
@@ -50,11 +94,14 @@ test('imports point the way that the table allows', () => {
     if (rule === undefined) continue
     for (const [specifier, target] of importsOf(file)) {
       if (target === undefined) {
-        if (!rule.packages.includes('*') && !rule.packages.includes(packageOf(specifier))) wrong.push(`${file} imports the package ${specifier}`)
+        if (!rule.packages.includes('*') && !rule.packages.includes(packageOf(specifier)))
+          wrong.push(`${file} imports the package ${specifier}`)
       } else {
         if (!existsSync(target)) wrong.push(`${file} imports ${target}, which is not there`)
-        if (!rule.ours.some((folder) => inside(target, folder)) && !inside(target, rule.folder)) wrong.push(`${file} imports ${target}`)
-        if (STRANGERS.some(([a, b]) => inside(file, a) && inside(target, b))) wrong.push(`${file} imports its stranger ${target}`)
+        if (!rule.ours.some((folder) => inside(target, folder)) && !inside(target, rule.folder))
+          wrong.push(`${file} imports ${target}`)
+        if (STRANGERS.some(([a, b]) => inside(file, a) && inside(target, b)))
+          wrong.push(`${file} imports its stranger ${target}`)
       }
     }
   }
@@ -74,7 +121,9 @@ test('no import goes round in a circle', () => {
     const text = textOf.get(file) ?? ''
     for (const [specifier, target] of importsOf(file)) {
       // Types are gone at run time; a circle of types is a matter of taste.
-      const typeOnly = new RegExp(`import type [^;]*?['"]${specifier.replaceAll(/[.*+?^$()[\]{}|\\/]/g, '\\$&')}['"]`).test(text)
+      const typeOnly = new RegExp(
+        `import type [^;]*?['"]${specifier.replaceAll(/[.*+?^$()[\]{}|\\/]/g, '\\$&')}['"]`,
+      ).test(text)
       if (target !== undefined && !typeOnly && textOf.has(target)) visit(target, [...path, file])
     }
     state.set(file, 'closed')
@@ -95,7 +144,13 @@ test('what decides is pure: no clock, chance, network or environment', () => {
 test('nothing that has to run elsewhere knows Node', () => {
   const wrong = sources
     .filter((file) => NODE_FREE.some((folder) => inside(file, folder)))
-    .filter((file) => importsOf(file).some(([specifier]) => specifier.startsWith('node:')) || /\bprocess\.|\bBuffer\b|\b__dirname\b/.test((textOf.get(file) ?? '').replaceAll(/\/\*[\s\S]*?\*\//g, '').replaceAll(/(^|\s)\/\/.*$/gm, '')))
+    .filter(
+      (file) =>
+        importsOf(file).some(([specifier]) => specifier.startsWith('node:')) ||
+        /\bprocess\.|\bBuffer\b|\b__dirname\b/.test(
+          (textOf.get(file) ?? '').replaceAll(/\/\*[\s\S]*?\*\//g, '').replaceAll(/(^|\s)\/\/.*$/gm, ''),
+        ),
+    )
   expect(wrong).toEqual([])
 })
 
@@ -104,23 +159,33 @@ test('zod is imported whole, so that a bundler can leave out what is not used', 
 })
 
 test('files are named by their noun', () => {
-  expect(sources.filter((file) => /(^|\/)(utils?|helpers?|types?|common|misc|manager|constants)\.(ts|js)$/.test(file))).toEqual([])
+  expect(
+    sources.filter((file) => /(^|\/)(utils?|helpers?|types?|common|misc|manager|constants)\.(ts|js)$/.test(file)),
+  ).toEqual([])
 })
 
 test('no file says that something is left for later', () => {
-  const left = sources.filter((file) => file !== 'test/tidy.test.ts' && /\b(TODO|FIXME|XXX|HACK)\b/.test(textOf.get(file) ?? ''))
+  const left = sources.filter(
+    (file) => file !== 'test/tidy.test.ts' && /\b(TODO|FIXME|XXX|HACK)\b/.test(textOf.get(file) ?? ''),
+  )
   expect(left).toEqual([])
 })
 
 test('every kind of step has an action', async () => {
-  const { actions } = (await import('../runner/actions/index.ts')) as { readonly actions: Readonly<Record<string, unknown>> }
-  const kinds = tracked.filter((file) => /^src\/core\/steps\/\w+\.ts$/.test(file)).flatMap((file) => [...readFileSync(file, 'utf8').matchAll(/^ {2}'([a-z-]+)': \{/gm)].map((match) => match[1]!))
+  const { actions } = (await import('../runner/actions/index.ts')) as {
+    readonly actions: Readonly<Record<string, unknown>>
+  }
+  const kinds = tracked
+    .filter((file) => /^src\/core\/steps\/\w+\.ts$/.test(file))
+    .flatMap((file) => [...readFileSync(file, 'utf8').matchAll(/^ {2}'([a-z-]+)': \{/gm)].map((match) => match[1]!))
   expect(kinds.length).toBeGreaterThan(10)
   expect(Object.keys(actions).sort()).toEqual(kinds.sort())
 })
 
 describe('docs', () => {
-  const pages = tracked.filter((file) => file.endsWith('.md') && !file.startsWith('test/') && !file.startsWith('node_modules/'))
+  const pages = tracked.filter(
+    (file) => file.endsWith('.md') && !file.startsWith('test/') && !file.startsWith('node_modules/'),
+  )
   test('every link leads somewhere', () => {
     const broken: string[] = []
     for (const page of pages) {
@@ -132,7 +197,13 @@ describe('docs', () => {
         if (!existsSync(target)) broken.push(`${page} → ${link}`)
         const anchor = link.split('#')[1]
         if (anchor !== undefined && existsSync(target) && statSync(target).isFile()) {
-          const anchors = [...readFileSync(target, 'utf8').matchAll(/^#+\s+(.*)$/gm)].map((heading) => heading[1]!.toLowerCase().replaceAll(/[^\p{L}\p{N}\s_-]/gu, '').trim().replaceAll(/\s/g, '-'))
+          const anchors = [...readFileSync(target, 'utf8').matchAll(/^#+\s+(.*)$/gm)].map((heading) =>
+            heading[1]!
+              .toLowerCase()
+              .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+              .trim()
+              .replaceAll(/\s/g, '-'),
+          )
           if (!anchors.includes(anchor)) broken.push(`${page} → ${link} (no such heading)`)
         }
       }
@@ -142,7 +213,9 @@ describe('docs', () => {
 
   test('every kind of step is in the reference', () => {
     const reference = readFileSync('docs/reference/steps.md', 'utf8')
-    const kinds = tracked.filter((file) => /^src\/core\/steps\/\w+\.ts$/.test(file)).flatMap((file) => [...readFileSync(file, 'utf8').matchAll(/^ {2}'([a-z-]+)': \{/gm)].map((match) => match[1]!))
+    const kinds = tracked
+      .filter((file) => /^src\/core\/steps\/\w+\.ts$/.test(file))
+      .flatMap((file) => [...readFileSync(file, 'utf8').matchAll(/^ {2}'([a-z-]+)': \{/gm)].map((match) => match[1]!))
     expect(kinds.filter((kind) => !reference.includes(`\`${kind}\``))).toEqual([])
   })
 })
