@@ -153,6 +153,14 @@ describe('slipway apply on one’s own machine', () => {
     expect((await run(['logs'])).out).toMatch(/finished: (cancelled|stopped)\n$/)
   })
 
+  test('a part that is done does not pass for the whole', async () => {
+    const { status, out } = await run(['apply', 'home', '--yes', '--limit', 'cp-1'])
+    expect(out).toContain('✔ This part is done.')
+    expect(out).toMatch(/cp-1 +control-plane +not ready/)
+    expect(out).toContain('Next: slipway apply home, for the rest')
+    expect(status).toBe(0)
+  })
+
   test('makes the cluster from there, showing the deploy key to register on the way', async () => {
     let registered: Promise<unknown> | undefined
     const { status, out, err } = await run(['apply', 'home', '--yes'], {

@@ -42,7 +42,7 @@ export const apply: CommandSpec<ApplyOptions> = {
   output:
     "one JSON document per line: { kind: 'plan', plan: Plan }, every RunEvent as it comes, { kind: 'deploy-key', title, publicKey, page } when a key has to be registered, and at the end { kind: 'result', outcome: 'nothing-to-do' | 'planned' | 'declined' | 'succeeded' | 'stopped' | 'cancelled', job?, notes?: string[] }",
   exits: {
-    0: 'everything is as the spec says',
+    0: 'everything is as the spec says, or with `--limit` that part of it',
     1: 'a problem: the plan was refused, declined or stopped on the way',
     2: 'with `--dry-run`: there are changes',
     130: 'interrupted',
@@ -126,8 +126,13 @@ export const apply: CommandSpec<ApplyOptions> = {
       json({ kind: 'result', outcome: outcome.outcome, job, notes })
       switch (outcome.outcome) {
         case 'succeeded':
-          say(`\n✔ ${spec.name} is as its file says.\n\n${clusterState(facts)}`)
-          say(`\nNext: slipway kubeconfig ${spec.name} -o ${spec.name}.kubeconfig\n`)
+          say(options.limit === undefined ? `\n✔ ${spec.name} is as its file says.\n\n` : '\n✔ This part is done.\n\n')
+          say(clusterState(facts))
+          say(
+            options.limit === undefined
+              ? `\nNext: slipway kubeconfig ${spec.name} -o ${spec.name}.kubeconfig\n`
+              : `\nNext: slipway apply ${spec.name}, for the rest\n`,
+          )
           return 0
         case 'cancelled':
           say(`\n✖ Stopped between two steps. slipway apply ${spec.name} goes on from here.\n`)

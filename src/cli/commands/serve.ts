@@ -12,8 +12,10 @@ export const serve: CommandSpec<unknown> = {
     const { readConfig, secretsOf } = await import('../../entry/config.ts')
     const { serve: start } = await import('../../entry/node.ts')
     const config = readConfig(terminal.environment)
+    // Before anything starts, so that from then on a signal asks instead of kills.
+    const { interrupted } = terminal
     const serving = await start(config, serviceLog(terminal, globals.json, secretsOf(config)))
-    if (!terminal.interrupted.aborted) await once(terminal.interrupted, 'abort')
+    if (!interrupted.aborted) await once(interrupted, 'abort')
     await serving.stop()
     return 0
   },
