@@ -240,8 +240,10 @@ describe('as a process', () => {
       })
       let out = ''
       for await (const part of child.stdout.setEncoding('utf8')) {
+        const asked = out.includes('"listening"')
         out += String(part)
-        if (out.includes('"listening"')) child.kill('SIGTERM')
+        // Once: a second signal would end it at once.
+        if (!asked && out.includes('"listening"')) child.kill('SIGTERM')
       }
       if (child.exitCode === null) await once(child, 'exit')
       expect([child.exitCode, child.signalCode]).toEqual([0, null])
