@@ -31,18 +31,21 @@ export async function recordEvents(
 ): Promise<EventsAnswer> {
   const key = keys.job(id)
   const stored = (await app.store.get<JobDocument>(key))?.value
-  if (!stored || stored.fence !== request.fence) return lost(0)
+  // A job's id stands in links on pulls, so knowing it proves nothing.
+  if (!stored || stored.fence !== request.fence || stored.runner !== runner) return lost(0)
   const { job } = stored
   if (job.state !== 'running') {
     const answer = over(job, request)
     // What was printed last may follow the end.
-    const size = stored.runner === runner ? await keepOutput(app, stored, request) : 0
-    if (size > 0) await changeDocument<JobDocument>(app.store, key, (current) => current && withLog(current, size))
+    const size = await keepOutput(app, stored, request)
+    if (size > 0) {
+      const expiresAt = after(await app.store.now(), KEEP_MS)
+      await changeDocument<JobDocument>(app.store, key, (current) => current && withLog(current, size), { expiresAt })
+    }
     // The answer to the end of the run was lost, and with it perhaps what follows from it.
     if (answer.lease === 'held') await finishJob(app, stored, cleanEvents(request))
     return answer
   }
-  if (job.runner !== runner) return lost(0)
   const { repo } = stored
   const { cluster } = job.order
 
