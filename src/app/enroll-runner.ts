@@ -58,12 +58,16 @@ export async function enrollRunner(app: App, token: string, request: EnrollReque
   const now = await app.store.now()
   const { document } = await changeDocument<RunnerDocument>(app.store, keys.runner(request.name), (known) => {
     if (known && known.revoked === undefined && known.signingKey !== request.signingKey) throw nameTaken(request.name)
+    const others = known?.revoked === undefined ? (known?.repositories ?? []) : []
     return {
       id: request.name,
       name: request.name,
       signingKey: request.signingKey,
       gitKey: request.gitKey,
-      repositories,
+      repositories: [
+        ...others.filter((old) => !repositories.some(({ forge, id }) => forge === old.forge && id === old.id)),
+        ...repositories,
+      ],
       enrolledAt: now,
     }
   })
