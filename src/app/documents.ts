@@ -84,6 +84,8 @@ export interface ClusterDocument {
   readonly wanted?: Wanted
   /** The newest job. */
   readonly job?: string
+  /** `asked` of the newest job: it outlives the job, which is forgotten in the end. */
+  readonly served?: number
   /** The number of the newest lease; rises with every claim and never falls. */
   readonly fence: number
   readonly lease?: { readonly job: string; readonly runner: string; readonly fence: number; readonly until: Instant }

@@ -85,6 +85,8 @@ async function settleOnce(
     return 'settled'
   }
   if (wanted.asked === 0) return 'settled'
+  // What was done and is so long ago that its job is forgotten was not asked for again.
+  if (!current && document.served !== undefined && document.served >= wanted.asked) return 'settled'
 
   const facts = (await app.store.get<FactsDocument>(keys.facts(repo, cluster)))?.value
   const decidedFrom = digest({ wanted, facts: facts?.hash ?? null })
@@ -130,7 +132,7 @@ async function settleOnce(
       if (check?.value.job.state !== 'superseded') return 'again'
     }
   }
-  const linked = await app.store.put(stored.key, { ...document, job: newId }, stored.version)
+  const linked = await app.store.put(stored.key, { ...document, job: newId, served: wanted.asked }, stored.version)
   if (linked === undefined) return 'again'
   app.log.info('job made', { job: newId, cluster, state: made.job.state, commit: wanted.commit })
   await linkToPull(app, made)
