@@ -169,6 +169,12 @@ async function cancel(
   if (id === undefined || !stored || !['waiting', 'queued', 'running'].includes(stored.job.state)) {
     return 'nothing is waiting or running.'
   }
+  // Whoever starts it again needs everybody's word again.
+  await changeDocument<ClusterDocument>(app.store, keys.cluster(cluster.repo, cluster.cluster), (current) => {
+    if (current?.wanted?.approval === undefined) return undefined
+    const { approval: _, ...wanted } = current.wanted
+    return { ...current, wanted }
+  })
   const now = await app.store.now()
   const { document } = await changeDocument<JobDocument>(
     app.store,
