@@ -133,7 +133,12 @@ async function settleOnce(
     }
   }
   const linked = await app.store.put(stored.key, { ...document, job: newId, served: wanted.asked }, stored.version)
-  if (linked === undefined) return 'again'
+  if (linked === undefined) {
+    // Somebody else decided meanwhile; what was made here is nobody's job.
+    const orphan = await app.store.get<JobDocument>(keys.job(newId))
+    if (orphan !== undefined) await app.store.delete(orphan.key, orphan.version)
+    return 'again'
+  }
   app.log.info('job made', { job: newId, cluster, state: made.job.state, commit: wanted.commit })
   await linkToPull(app, made)
   await showJob(app, made)

@@ -136,6 +136,17 @@ describe('webhooks', () => {
     expect((await pullOf(h, number))?.head).toBe(head)
   })
 
+  test('of one merge, processed side by side, make one job and leave no other', async () => {
+    const h = await harness()
+    h.forge.push('add-home', { [SPEC]: homeSpec() })
+    const number = await pulled(h)
+    const commit = h.forge.merge(number)
+    const merged = { kind: 'branch-pushed', branch: 'main', commit } as const
+    await Promise.all([h.hint(merged, 'p1'), h.hint({ kind: 'pull-changed', number }, 'p2'), h.hint(merged, 'p3')])
+    await h.drain()
+    expect((await h.app.store.list('job/')).length).toBe(1)
+  })
+
   test('with a wrong signature leave nothing behind', async () => {
     const h = await harness()
     const request = { headers: { 'x-signature': 'wrong' }, body: new TextEncoder().encode('{}') }
