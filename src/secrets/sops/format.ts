@@ -1,4 +1,5 @@
 import { readDotenv, writeDotenv } from './dotenv-file.ts'
+import { flatText } from './flat-text.ts'
 import { flatten, unflatten } from './flatten.ts'
 import { readIni, writeIni } from './ini-file.ts'
 import { readJson, writeJson } from './json-file.ts'
@@ -182,8 +183,11 @@ function write(
       return toBytes(writeYaml(documents, indent ?? YAML_INDENT))
     case 'dotenv':
       return writeDotenv(first, where)
-    case 'ini':
-      return toBytes(writeIni(first, where))
+    case 'ini': {
+      const text = writeIni(first, where)
+      checkIni(text, first, where)
+      return toBytes(text)
+    }
     case 'json':
     case 'binary': {
       if (indent !== undefined && (indent < 0 || indent > MAX_DEPTH))
@@ -193,4 +197,32 @@ function write(
     default:
       return format satisfies never
   }
+}
+
+/**
+ * ini.v1 has texts that it writes and cannot read back, such as a key that starts with `;` or a value with both kinds
+ * of quotes. They are refused instead of lost.
+ */
+function checkIni(text: string, document: Mapping, where: Where): void {
+  const lost = (path: readonly string[]): Error =>
+    refusal('ini', 'the ini format cannot carry this key or value', { ...where, path }, 'Use YAML or JSON.')
+  const sections = (from: Mapping): Entry[] => from.entries.filter((item): item is Entry => item.kind === 'entry')
+  const isFilled = (section: Entry): boolean =>
+    section.key !== 'DEFAULT' || (section.value.kind === 'mapping' && sections(section.value).length > 0)
+  const [written, read] = [sections(document).filter(isFilled), sections(readIni(text, where)).filter(isFilled)]
+  for (const [i, section] of written.entries()) {
+    const back = read[i]
+    if (section.value.kind !== 'mapping' || back?.value.kind !== 'mapping' || back.key !== section.key)
+      throw lost([section.key])
+    const keys = sections(back.value)
+    for (const [k, { key, value }] of sections(section.value).entries()) {
+      const same = keys[k]
+      if (value.kind === 'mapping' || value.kind === 'sequence' || value.kind === 'comment')
+        throw lost([section.key, key])
+      if (same?.key !== key || same.value.kind !== 'str' || same.value.value !== flatText(value))
+        throw lost([section.key, key])
+    }
+    if (keys.length !== sections(section.value).length) throw lost([section.key])
+  }
+  if (read.length !== written.length) throw lost([])
 }

@@ -50,7 +50,6 @@ class IniReader {
 
   read(): Section[] {
     const sections: Section[] = [{ name: DEFAULT_SECTION, comment: '', keys: new Map() }]
-    let counter = 1
     let line: string | undefined
     while ((line = this.#lines[this.#at++]) !== undefined) {
       const content = line.trimStart()
@@ -69,15 +68,15 @@ class IniReader {
         // The section of the leading keys can be opened again by name; others stand beside those of the same name.
         const section: Section = { name, comment: this.#takeComment(), keys: new Map() }
         sections.push(section)
-        counter = 1
         continue
       }
       const [key, rest] = this.#key(content)
-      const name = key === '-' ? `#${counter++}` : key
-      if (name === '') throw this.#bad('a key has no name')
+      if (key === '') throw this.#bad('a key has no name')
+      // The library would number it, and write a name that it then reads as a comment.
+      if (key === '-') throw this.#bad('a key is "-", which stands for a number that could not be read back')
       const value = this.#value(rest)
       if (++this.#keys > MAX_NODES) throw refusal('too-large', `there are more than ${MAX_NODES} keys`, this.#where)
-      sections.at(-1)?.keys.set(name, { value, comment: this.#takeComment() })
+      sections.at(-1)?.keys.set(key, { value, comment: this.#takeComment() })
     }
     return sections
   }
@@ -183,10 +182,10 @@ export function writeIni(document: Mapping, where: Where): string {
     if (remark !== '') out += commentLines(remark)
     if (i > 0 || name.toUpperCase() !== DEFAULT_SECTION) out += `[${name}]\n`
     else if (keys.size === 0) continue
-    const width = Math.max(0, ...[...keys.keys()].map((key) => quotedKey(key).length))
+    const width = [...keys.keys()].reduce((most, key) => Math.max(most, byteLength(quotedKey(key))), 0)
     for (const [key, { value: text, comment: about }] of keys) {
       if (about !== '') out += commentLines(about)
-      out += `${quotedKey(key).padEnd(width)} = ${quotedValue(text)}\n`
+      out += `${quotedKey(key)}${' '.repeat(width - byteLength(quotedKey(key)))} = ${quotedValue(text)}\n`
     }
     if (i < sections.length - 1) out += '\n'
   }
@@ -220,6 +219,11 @@ function sectionOf(
     keys.set(key, last)
   }
   return { remark, keys }
+}
+
+/** Upstream aligns by bytes. */
+function byteLength(text: string): number {
+  return new TextEncoder().encode(text).length
 }
 
 function commentLines(remark: string): string {

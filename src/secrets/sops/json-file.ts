@@ -91,16 +91,15 @@ const SHORT_ESCAPES: Readonly<Record<string, string>> = {
 function quoted(text: string): string {
   const escaped = text
     .toWellFormed()
-    // eslint-disable-next-line no-control-regex
     .replace(
-      /["\\\u0000-\u001f<>&\u2028\u2029]/g,
+      /[^ !#-%'-;=?-[\]-\u2027\u202a-\uffff]/g,
       (c) => SHORT_ESCAPES[c] ?? `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
     )
   return `"${escaped}"`
 }
 
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?/y
-const PLAIN_TEXT = /[^"\\\u0000-\u001f]*/y
+const PLAIN_TEXT = /[ !#-[\]-\uffff]*/y
 const ESCAPED: Readonly<Record<string, string>> = {
   '"': '"',
   '\\': '\\',
@@ -157,7 +156,7 @@ class JsonReader {
     checkDepth(depth, this.#where)
     if (++this.#nodes > MAX_NODES) throw refusal('too-large', `there are more than ${MAX_NODES} values`, this.#where)
     this.#blank()
-    switch (this.#text[this.#at]) {
+    switch (this.#text[this.#at] ?? '') {
       case '{':
         return this.#object(depth)
       case '[':

@@ -44,21 +44,11 @@ export function readMetadata(tree: Mapping, where: Where): Metadata {
   const bad = (what: string): Error =>
     refusal('bad-metadata', `the sops block is damaged: ${what}`, where, 'Restore the file from Git.')
   const text = (node: Node | undefined, name: string): string => {
-    switch (node?.kind) {
-      case undefined:
-      case 'null':
-        return ''
-      case 'str':
-      case 'time':
-        return node.value
-      case 'int':
-      case 'float':
-        return node.value.toString()
-      case 'bool':
-        return node.value ? '1' : '0'
-      default:
-        throw bad(`${name} is not text`)
-    }
+    if (node === undefined || node.kind === 'null') return ''
+    if (node.kind === 'str' || node.kind === 'time') return node.value
+    if (node.kind === 'int' || node.kind === 'float') return node.value.toString()
+    if (node.kind === 'bool') return node.value ? '1' : '0'
+    throw bad(`${name} is not text`)
   }
   const list = (node: Node | undefined, name: string): readonly Node[] => {
     if (node === undefined || node.kind === 'null') return []

@@ -102,7 +102,7 @@ class PatternParser {
   constructor(pattern: string, where: Where) {
     this.#pattern = pattern
     this.#where = where
-    this.#characters = pattern.length > MAX_PATTERN_CHARACTERS ? [] : [...pattern]
+    this.#characters = pattern.length > MAX_PATTERN_CHARACTERS ? [] : Array.from(pattern)
     if (pattern.length > MAX_PATTERN_CHARACTERS) throw this.#bad('it is too long')
   }
 
@@ -127,8 +127,9 @@ class PatternParser {
   }
 
   #eat(text: string): boolean {
-    for (const [i, character] of [...text].entries()) if (this.#peek(i) !== character) return false
-    this.#at += [...text].length
+    const wanted = Array.from(text)
+    for (const [i, character] of wanted.entries()) if (this.#peek(i) !== character) return false
+    this.#at += wanted.length
     return true
   }
 
@@ -401,7 +402,7 @@ function foldCase(ranges: readonly Range[]): Range[] {
     for (let code = low; code <= Math.min(high, low + MAX_FOLDED_RANGE); code++) {
       const character = String.fromCodePoint(code)
       for (const other of [character.toLowerCase(), character.toUpperCase()])
-        if (other !== character && [...other].length === 1) folded.push(single(other))
+        if (other !== character && Array.from(other).length === 1) folded.push(single(other))
     }
   }
   // RE2's simple folding has two letters that ASCII's does not show: the Kelvin sign and the long s.

@@ -293,8 +293,7 @@ class TreeReader {
   ): { readonly before: Comment[]; readonly value: Node } {
     const at = start(node) === Infinity ? (key?.range?.[1] ?? until) : start(node)
     if (isCollection(node)) {
-      const collection = node as YAMLMap | YAMLSeq
-      const flow = collection.flow === true
+      const flow = node.flow === true
       // After `key:` or `-`, on that line: it goes before the entry. On lines of their own below: inside.
       const before = this.#take(at, (remark) => inSequence || flow || !remark.ownLine).map(asComment)
       const inner: (Entry | Node)[] = this.#take(at).map(asComment)
@@ -308,11 +307,11 @@ class TreeReader {
           ])
         return sequence([
           ...(inner as Comment[]),
-          ...this.#sequence(node as YAMLSeq, flow ? (node.range?.[1] ?? until) : until, outer, depth + 1),
+          ...this.#sequence(node, flow ? (node.range?.[1] ?? until) : until, outer, depth + 1),
         ])
       })
       if (!flow) return { before, value }
-      const after = this.#inline(node.range?.[1] ?? at)
+      const after = this.#inline(node.range?.[1] ?? at, until)
       if (inSequence) return { before: [...before, ...after], value }
       const plain = after.map((one) => comment(one.text))
       return {
@@ -323,22 +322,22 @@ class TreeReader {
     const before = this.#take(at).map(asComment)
     if (isAlias(node)) {
       const value = this.#alias(node)
-      return { before: [...before, ...this.#inline(node.range?.[1] ?? at)], value }
+      return { before: [...before, ...this.#inline(node.range?.[1] ?? at, until)], value }
     }
-    const scalar = node as YamlScalar | null
+    const scalar = node
     const value =
       scalar === null ? ({ kind: 'null' } as const) : this.#anchored(scalar, () => this.#scalar(scalar, key))
     const valueEnd = scalar?.range?.[1] ?? at
     const isBlock = scalar?.type === 'BLOCK_LITERAL' || scalar?.type === 'BLOCK_FOLDED'
     const inline = isBlock
       ? this.#take(this.#source.lineEnd(at)).map((remark) => comment(remark.text, true))
-      : this.#inline(valueEnd)
+      : this.#inline(valueEnd, until)
     return { before: [...before, ...inline], value }
   }
 
   /** The remark on the line where something ended. */
-  #inline(end: number): Comment[] {
-    return this.#take(this.#source.lineEnd(end), (remark) => !remark.ownLine).map((remark) =>
+  #inline(end: number, until: number): Comment[] {
+    return this.#take(Math.min(this.#source.lineEnd(end), until), (remark) => !remark.ownLine).map((remark) =>
       comment(remark.text, true),
     )
   }

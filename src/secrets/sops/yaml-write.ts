@@ -81,7 +81,6 @@ class YamlWriter {
   #footIndent = -1
   #whitespace = true
   #indention = true
-  #openEnded = false
   #head = ''
   #line = ''
   #foot = ''
@@ -110,10 +109,6 @@ class YamlWriter {
   }
 
   end(): string {
-    if (this.#openEnded) {
-      this.#indicator('...', true, false, false)
-      this.#writeIndent()
-    }
     return this.#out.join('')
   }
 
@@ -295,12 +290,10 @@ class YamlWriter {
   #literal(value: string, width: number): void {
     this.#indicator('|', true, false, false)
     if (value.startsWith(' ') || isBreak(value[0] ?? '')) this.#indicator(String(width), false, false, false)
-    this.#openEnded = false
-    const characters = [...value]
+    const characters = Array.from(value)
     const last = characters.at(-1) ?? ''
     const chomp = !isBreak(last) ? '-' : characters.length === 1 || isBreak(characters.at(-2) ?? '') ? '+' : ''
     if (chomp !== '') this.#indicator(chomp, false, false, false)
-    if (chomp === '+') this.#openEnded = true
     if (this.#line === '') this.#break()
     else this.#lineComment()
     this.#whitespace = true
@@ -381,7 +374,6 @@ class YamlWriter {
     this.#put(text)
     this.#whitespace = isWhitespace
     this.#indention &&= isIndention
-    this.#openEnded = false
   }
 
   #writeBreak(character: string): void {
@@ -462,7 +454,7 @@ function analyse(value: string): Facts {
   // Encrypted values and most others: nothing in them that YAML minds.
   if (/^[A-Za-z](?:[A-Za-z0-9_+/=.,[\]-]|:(?=[^ ]))*$/.test(value)) return ORDINARY
   if (value === '') return { ...ORDINARY, blockAllowed: false }
-  const characters = [...value]
+  const characters = Array.from(value)
   let indicators = value.startsWith('---') || value.startsWith('...')
   let special = false
   let tabs = false
