@@ -86,14 +86,14 @@ test('a slow look at the default branch does not put an older commit over a newe
   await considerBranch(h.app, h.forge.repo)
   const number = await pulled(h)
   h.forge.merge(number)
-  const { pull } = h.forge
+  const pull = h.forge.pull.bind(h.forge)
   let newer: string | undefined
   h.forge.pull = async (repo, asked) => {
     if (newer === undefined) {
       newer = h.forge.push('main', { [SPEC]: homeSpec(['w-1', 'w-2']) })
       await considerBranch(h.app, h.forge.repo)
     }
-    return pull.call(h.forge, repo, asked)
+    return pull(repo, asked)
   }
   await considerBranch(h.app, h.forge.repo)
   await h.drain()
@@ -103,9 +103,9 @@ test('a slow look at the default branch does not put an older commit over a newe
 test('a review does not count when the pull was merged into another branch', async () => {
   const h = await harness()
   const number = await pulled(h)
-  const { pull } = h.forge
+  const pull = h.forge.pull.bind(h.forge)
   h.forge.pull = async (repo, asked) => {
-    const found = await pull.call(h.forge, repo, asked)
+    const found = await pull(repo, asked)
     return found && { ...found, baseBranch: 'scratch', state: 'merged' }
   }
   const commit = h.forge.push('main', { [SPEC]: homeSpec() })

@@ -6,6 +6,7 @@ import { canonical } from '../../src/core/canonical.ts'
 import { noFacts, type Facts } from '../../src/core/facts.ts'
 import { planCluster } from '../../src/core/plan-cluster.ts'
 import type { Plan } from '../../src/core/plan.ts'
+import { addedRisk } from '../../src/core/risk.ts'
 import type { Cni, ClusterSpec, EngineName, Machine, Taint } from '../../src/core/spec/cluster-spec.ts'
 import { applied, homeSpec, host, planOf, vm } from './plan-spec.ts'
 
@@ -138,6 +139,23 @@ describe('laws of planning', () => {
         expect(planOf(after, end).steps).toEqual([])
       }),
       RUNS,
+    )
+  })
+
+  test('what is left of a plan that was cut off is no worse than the whole of it', () => {
+    fc.assert(
+      fc.property(pairs, ([before, after]) => {
+        const seen = seenFor(after, applied(planOf(before), noFacts('home')))
+        for (const [spec, from] of [[before, noFacts('home')] as const, [after, seen] as const]) {
+          const reviewed = planOf(spec, from)
+          let now = from
+          for (const { step } of reviewed.steps) {
+            now = factsAfter(step, now)
+            expect(addedRisk(reviewed, planOf(spec, now))).toEqual([])
+          }
+        }
+      }),
+      { numRuns: 10 },
     )
   })
 

@@ -21,6 +21,17 @@ test('the same plan, or one with less to do, is no risk', () => {
   expect(addedRisk(reviewed, later)).toEqual([])
 })
 
+test('a second machine under a name that was to go, or one with other disks, is named', () => {
+  const old = { connection: 'lab', node: 'pve1', vmid: 413, name: 'w-3', disks: [{ volume: 'a', sizeGiB: 40 }] }
+  const restored = { ...old, vmid: 499, disks: [{ volume: 'b', sizeGiB: 900 }] }
+  const reviewed = planOf(spec, { ...running, strays: [old] })
+  expect(addedRisk(reviewed, reviewed)).toEqual([])
+  expect(addedRisk(reviewed, planOf(spec, { ...running, strays: [old, restored] }))).toEqual([
+    'machine w-3 would be destroyed: VM 499 on pve1 with its disk b (900 GiB)',
+  ])
+  expect(addedRisk(reviewed, planOf(spec, { ...running, strays: [restored] }))).toHaveLength(1)
+})
+
 test('a machine that reboots, leaves or is destroyed where nobody reviewed that is named', () => {
   expect(addedRisk(planOf(grown, running), planOf(larger, running))).toEqual([
     'w-1: nothing was reviewed, reboot is needed now',
