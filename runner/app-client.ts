@@ -19,7 +19,7 @@ import { signerFrom, verifySignature } from '../src/secrets/signing.ts'
 import type { Clock } from '../src/seams/clock.ts'
 
 /** One request; the app answers from memory and a database. */
-const REQUEST_TIMEOUT_MS = 20_000
+export const REQUEST_TIMEOUT_MS = 20_000
 /** Answers are small; anything longer is not from our app. */
 const MAX_ANSWER_BYTES = 1024 * 1024
 

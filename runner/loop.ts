@@ -118,7 +118,6 @@ async function performJob<Lan>(parts: RunnerParts<Lan>, signed: SignedJob, signa
     client: parts.client,
     job: order.id,
     fence: signed.fence,
-    leaseUntil: signed.leaseUntil,
     clock,
     log: parts.log,
   })
@@ -213,7 +212,7 @@ async function performAccepted<Lan>(
     lan,
     journal: parts.journal,
     clock: parts.clock,
-    emit: tell.emit,
+    emit: (event) => tell.emit(event),
     signal,
   })
   if (ending.aborted) return

@@ -1,10 +1,12 @@
 import type { ProblemFields } from '../src/core/problem.ts'
+import { LEASE_MS } from '../src/core/job.ts'
 import { Problem } from '../src/core/problem.ts'
 import type { RunEvent, RunEventBody } from '../src/core/run-event.ts'
 import { redact } from '../src/secrets/redact.ts'
 import type { Clock } from '../src/seams/clock.ts'
 import type { Log } from '../src/seams/log.ts'
-import type { AppClient } from './app-client.ts'
+import { REQUEST_TIMEOUT_MS, type AppClient } from './app-client.ts'
+import { wireEvent } from './wire-event.ts'
 
 /** Events are sent together this often, so that a busy plan does not mean a request per line. */
 const FLUSH_MS = 1_000
@@ -14,8 +16,16 @@ const RENEW_MS = 15_000
 const BATCH = 100
 /** Log text in one upload; the app takes 200,000 characters. */
 const LOG_CHARACTERS = 100_000
+/**
+ * How long a lease counts here, from before the request that it was granted by: on this machine's own clock, which may
+ * be minutes away from the app's, and shorter by what one more request may take before anybody looks.
+ */
+const LEASE_HERE_MS = LEASE_MS - REQUEST_TIMEOUT_MS - 2 * FLUSH_MS
 /** How long the last events are offered to an app that does not answer. */
 const FINAL_FLUSH_MS = 60_000
+
+/** Between two offers of the last events. */
+const FINAL_RETRY_MS = 2_000
 
 /** Sends a job's events in order, keeps its lease, and says when the job must stop. */
 export interface Reporter {
@@ -31,7 +41,6 @@ export function reporter(input: {
   readonly client: AppClient
   readonly job: string
   readonly fence: number
-  readonly leaseUntil: string
   readonly clock: Clock
   readonly log: Log
 }): Reporter {
@@ -41,12 +50,14 @@ export function reporter(input: {
   let queue: RunEvent[] = []
   let logText = ''
   let seq = 0
-  let leaseUntil = Date.parse(input.leaseUntil)
+  // The job came with an answer that took at most one request's time.
+  let leaseUntil = clock.now() + LEASE_HERE_MS - REQUEST_TIMEOUT_MS
   let lastSent = clock.now()
 
   async function flush(): Promise<void> {
     const events = queue.slice(0, BATCH)
     const sentLog = logText.slice(0, LOG_CHARACTERS)
+    const asked = clock.now()
     const answer = await client.events(job, {
       fence,
       events: events as never,
@@ -55,7 +66,7 @@ export function reporter(input: {
     lastSent = clock.now()
     queue = queue.filter((event) => event.seq > answer.acknowledged)
     logText = logText.slice(sentLog.length)
-    if (answer.leaseUntil !== undefined) leaseUntil = Date.parse(answer.leaseUntil)
+    if (answer.lease === 'held') leaseUntil = asked + LEASE_HERE_MS
     if (answer.lease === 'lost') {
       queue = []
       abort.abort(
@@ -94,7 +105,7 @@ export function reporter(input: {
   return {
     signal: abort.signal,
     emit(event) {
-      queue.push({ ...event, seq: ++seq, at: new Date(clock.now()).toISOString() })
+      queue.push({ ...wireEvent(event), seq: ++seq, at: new Date(clock.now()).toISOString() })
       const line = eventLine(event)
       if (line !== undefined)
         logText = `${logText}${new Date(clock.now()).toISOString()} ${line}\n`.slice(-4 * LOG_CHARACTERS)
@@ -107,12 +118,17 @@ export function reporter(input: {
       await loop
       const until = clock.now() + FINAL_FLUSH_MS
       while (queue.length > 0 || logText !== '') {
-        try {
-          await flush()
-        } catch (error) {
-          if (clock.now() > until || (error instanceof Problem && error.retry === 'never')) break
-          await clock.sleep(2_000)
+        const left = queue.length + logText.length
+        const refused = await flush().then(
+          () => false,
+          (error: unknown) => error instanceof Problem && error.retry === 'never',
+        )
+        if (refused || clock.now() > until) {
+          input.log.warn('the end of a run was not taken in by the app', { job, events: queue.length })
+          break
         }
+        // Nothing was taken in: the app is out of reach, or does not acknowledge what it gets.
+        if (queue.length + logText.length >= left) await clock.sleep(FINAL_RETRY_MS)
       }
     },
   }

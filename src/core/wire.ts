@@ -29,6 +29,9 @@ export function answerText(answer: {
   return ['slipway-answer-1', answer.nonce, String(answer.status), answer.bodySha256].join('\n')
 }
 
+/** Longest texts, in characters, and most notes; what is longer is cut by whoever sends it. */
+export const WIRE_LIMITS = { code: 100, text: 4_000, progress: 500, notes: 50 } as const
+
 const Hex64 = z.string().regex(/^[0-9a-f]{64}$/)
 const Commit = z.string().regex(/^[0-9a-f]{40}$/)
 const InstantText = z.iso.datetime({ precision: 3 })
@@ -36,7 +39,7 @@ const Base64 = z
   .string()
   .regex(/^[A-Za-z0-9+/]+={0,2}$/)
   .max(4096)
-const ShortText = z.string().max(4000)
+const ShortText = z.string().max(WIRE_LIMITS.text)
 const StepId = z.string().min(1).max(300)
 
 export const RepositoryOffer = z.strictObject({
@@ -115,7 +118,7 @@ export type PollAnswer = z.infer<typeof PollAnswer>
 
 const Retry = z.enum(['now', 'later', 'never'])
 export const ProblemJson = z.strictObject({
-  code: z.string().max(100),
+  code: z.string().max(WIRE_LIMITS.code),
   what: ShortText,
   where: ShortText.optional(),
   remedy: ShortText.optional(),
@@ -223,7 +226,7 @@ const at = { seq: z.int().positive(), at: InstantText }
 export const RunEventJson = z.discriminatedUnion('kind', [
   z.strictObject({ ...at, kind: z.literal('started'), runner: z.string().max(100), steps: z.int() }),
   z.strictObject({ ...at, kind: z.literal('step-started'), step: StepId }),
-  z.strictObject({ ...at, kind: z.literal('step-progress'), step: StepId, text: z.string().max(500) }),
+  z.strictObject({ ...at, kind: z.literal('step-progress'), step: StepId, text: z.string().max(WIRE_LIMITS.progress) }),
   z.strictObject({
     ...at,
     kind: z.literal('step-done'),
@@ -238,7 +241,7 @@ export const RunEventJson = z.discriminatedUnion('kind', [
     kind: z.literal('finished'),
     outcome: z.enum(['succeeded', 'stopped', 'cancelled']),
     facts: FactsJson.optional(),
-    notes: z.array(ShortText).max(50),
+    notes: z.array(ShortText).max(WIRE_LIMITS.notes),
   }),
 ])
 
