@@ -72,6 +72,8 @@ async function main(): Promise<number> {
     )
     screen.say(`app         ${site.appUrl}, its SQLite file and everything else in ${folder}`)
     screen.say('cluster     home: 1 control plane, 3 workers, on a simulated Proxmox')
+    if (!values.keep)
+      screen.say('All of it ends with the tour; `npm run tour -- --keep` leaves it running to look around.')
     screen.say('')
     screen.say('Next, for machines of your own:')
     screen.say('  npx slipway init            a starter spec, policy and runner.yaml in your repository')

@@ -35,7 +35,7 @@ export function openScreen(out: NodeJS.WriteStream, plain: boolean): Screen {
     },
     act(text) {
       clear()
-      write(`${paint('35', '▸')} ${text}`)
+      for (const [i, line] of wrap(text, width - 2).entries()) write(`${i === 0 ? paint('35', '▸') : ' '} ${line}`)
     },
     quote(title, lines) {
       clear()
