@@ -8,7 +8,11 @@ export interface Rule {
 export const RENDERERS = ['flux', 'argocd', 'fleet'] as const
 export const RULES: readonly Rule[] = [
   { folder: 'src/core', ours: ['src/core'], packages: ['zod', 'yaml', '@noble/hashes'] },
-  { folder: 'src/secrets', ours: ['src/core', 'src/secrets'], packages: ['age-encryption', 'yaml', '@noble/ciphers', '@noble/hashes', 'zod'] },
+  {
+    folder: 'src/secrets',
+    ours: ['src/core', 'src/secrets'],
+    packages: ['age-encryption', 'yaml', '@noble/ciphers', '@noble/hashes', 'zod'],
+  },
   { folder: 'src/seams', ours: ['src/core', 'src/seams'], packages: [] },
   { folder: 'src/blueprint', ours: ['src/core', 'templates', ...RENDERERS, 'src/blueprint'], packages: [] },
   {
