@@ -186,7 +186,6 @@ export function basePackages(os: Os): [name: string, version: string][] {
 }
 
 export const programsOf = (name: string): readonly string[] => SHAPES[name]?.programs ?? []
-export const unitsOf = (name: string): readonly string[] => SHAPES[name]?.units ?? []
 
 function offer(name: string, version: string): Offered {
   const shape = SHAPES[name] ?? {}

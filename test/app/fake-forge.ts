@@ -55,7 +55,7 @@ const blobId = (text: string): string =>
     .digest('hex')
 
 export const WEBHOOK_SECRET = 'a webhook secret for tests only'
-export const KNOWN_HOST = 'forge.test ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9mO3OLZwsm6Cn9Hc9gIJPJLzqPzzkqCkSNzAcEyyJ9'
+const KNOWN_HOST = 'forge.test ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9mO3OLZwsm6Cn9Hc9gIJPJLzqPzzkqCkSNzAcEyyJ9'
 
 export function fakeForge(name: ForgeName = 'github', id = '4711'): FakeForge {
   const repo: RepoRef = { forge: name, id }

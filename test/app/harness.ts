@@ -4,7 +4,7 @@ import { newSigningKey, signerFrom } from '../../src/secrets/signing.ts'
 import type { ForgeEvent } from '../../src/seams/forge.ts'
 import type { Store } from '../../src/seams/store.ts'
 import { memoryStore } from '../../src/store/memory.ts'
-import { type FakeForge, fakeForge, KNOWN_HOST, WEBHOOK_SECRET } from './fake-forge.ts'
+import { type FakeForge, fakeForge, WEBHOOK_SECRET } from './fake-forge.ts'
 
 /** The body of an event without what every event has. */
 export type Hint = ForgeEvent extends infer E ? (E extends ForgeEvent ? Omit<E, 'repo' | 'delivery'> : never) : never
@@ -103,8 +103,6 @@ export async function harness(
     },
   }
 }
-
-export { KNOWN_HOST }
 
 /** A small cluster on Proxmox; `workers` names its workers. */
 export function homeSpec(workers: readonly string[] = ['w-1'], name = 'home'): string {
