@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { sha256Hex } from '../../core/canonical.ts'
 import { Problem, type FileProblem } from '../../core/problem.ts'
+import { inlineCode } from '../../core/report/escape.ts'
 import type { RepoRef } from '../../seams/forge.ts'
 import { reading } from '../forge-problem.ts'
 import type { GitlabClient } from './client.ts'
@@ -8,6 +9,8 @@ import { MergeRequest } from './reader.ts'
 
 /** Discussions opened for one merge request; past that the comment alone tells. */
 const MAX_DISCUSSIONS = 50
+/** Longest text of a problem in a discussion, in characters. */
+const MAX_TEXT = 2_000
 
 const Discussions = z.array(
   z.looseObject({
@@ -67,7 +70,7 @@ export async function syncAnnotations(
     }
     try {
       await client.ask('opening a discussion', z.unknown(), () =>
-        api.MergeRequestDiscussions.create(project, number, bodyOf(marker, problem), { position }),
+        api.MergeRequestDiscussions.create(project, number, discussionBody(marker, problem), { position }),
       )
     } catch (error) {
       if (!(error instanceof Problem) || error.code !== 'forge.refused') throw error
@@ -79,11 +82,11 @@ function markerOf(problem: FileProblem): string {
   return `<!-- slipway:problem:${sha256Hex(JSON.stringify([problem.file, problem.line, problem.code, problem.what])).slice(0, 16)} -->`
 }
 
-/** Problems quote the spec, so their text is shown as code, which renders nothing. */
-function bodyOf(marker: string, problem: FileProblem): string {
-  const code = (text: string): string => {
-    const fence = '`'.repeat(Math.max(1, ...[...text.matchAll(/`+/g)].map(([run]) => run.length + 1)))
-    return `${fence} ${text} ${fence}`
-  }
-  return `${marker}\n**${problem.code}**\n\n${code(problem.what)}${problem.remedy === undefined ? '' : `\n\n→ ${code(problem.remedy)}`}`
+/**
+ * Problems quote the spec, so their text is shown as code on one line: nothing in it is rendered, and no line of it is
+ * taken for a quick action, which GitLab would carry out with our token's rights.
+ */
+export function discussionBody(marker: string, problem: FileProblem): string {
+  const remedy = problem.remedy === undefined ? '' : `\n\n→ ${inlineCode(problem.remedy, MAX_TEXT)}`
+  return `${marker}\n**${problem.code}**\n\n${inlineCode(problem.what, MAX_TEXT)}${remedy}`
 }
