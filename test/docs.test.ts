@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { generatedPages } from '../docs/pages.ts'
@@ -58,6 +58,30 @@ describe('pages that people write', () => {
     const settings = names(page('src/entry/config.ts')).filter((name) => !/^SLIPWAY_GIT(HUB|LAB)$/.test(name))
     const shown = rows(page('docs/reference/configuration.md')).flatMap(([first = '']) => names(first))
     expect(unique(shown)).toEqual(settings)
+  })
+
+  test('the Proxmox page gives every privilege that doctor asks for', () => {
+    const names = (text: string) =>
+      unique([...text.matchAll(/\b(?:VM|Datastore|SDN|Sys)\.[A-Z][\w.]*\w/g)].map(([name]) => name))
+    const asked = names(page('src/cli/doctor/proxmox.ts'))
+    expect(asked.length).toBeGreaterThan(10)
+    const given = names(page('docs/how-to/prepare-proxmox.md'))
+    expect(asked.filter((name) => !given.includes(name))).toEqual([])
+  })
+
+  test('every command of slipway that a page shows exists', () => {
+    const known = [...page('docs/reference/cli.md').matchAll(/^## (.+)$/gm)].map(([, name = '']) => name)
+    const shown = ['tutorials', 'how-to'].flatMap((folder) =>
+      readdirSync(`docs/${folder}`).flatMap((file) =>
+        [
+          ...page(`docs/${folder}/${file}`).matchAll(
+            /npx slipway((?: -C \S+| --config \S+)*) ([a-z]+(?: (?:create|enroll|start|list|revoke)\b)?)/g,
+          ),
+        ].map(([, , name = '']) => name),
+      ),
+    )
+    expect(shown.length).toBeGreaterThan(8)
+    expect(unique(shown).filter((name) => !known.includes(name))).toEqual([])
   })
 
   test('every command that the comments page shows is understood', () => {
