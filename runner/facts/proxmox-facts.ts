@@ -3,7 +3,7 @@ import { markedMachine } from '../../src/core/owner-mark.ts'
 import { imageKey } from '../../src/core/planning/proxmox.ts'
 import { Problem } from '../../src/core/problem.ts'
 import type { ClusterSpec, VirtualMachine } from '../../src/core/spec/cluster-spec.ts'
-import { coresOf, disksOf, memoryMiB } from '../actions/proxmox/disk.ts'
+import { coresOf, memoryMiB, ownedDisks } from '../actions/proxmox/disk.ts'
 import type { Lan } from '../lan/lan.ts'
 import type { ProxmoxVm } from '../lan/proxmox-api.ts'
 
@@ -107,5 +107,5 @@ async function imagesOf(
 }
 
 function diskFacts(vm: ProxmoxVm): readonly DiskFacts[] {
-  return disksOf(vm).map(({ volume, sizeGiB }) => ({ volume, sizeGiB }))
+  return ownedDisks(vm).map(({ volume, sizeGiB }) => ({ volume, sizeGiB }))
 }

@@ -31,7 +31,8 @@ export const destroyVm: Action<'destroy-vm', Lan> = {
     const vm = await unlockedVm(api, step, lan.clock, context)
     if (vm !== undefined && carries(vm, step.mark)) {
       context.progress(`deleting VM ${step.vmid} and its disks`)
-      await api.change('DELETE', vmPath(vm), { purge: 1, 'destroy-unreferenced-disks': 1 }, options())
+      // Not `destroy-unreferenced-disks`: it takes every volume with this number on every storage, another site's too.
+      await api.change('DELETE', vmPath(vm), { purge: 1 }, options())
     }
     lan.keys.forgetHostKey(step.machine)
   },

@@ -3,6 +3,8 @@ import type { ProxmoxVm } from '../../lan/proxmox-api.ts'
 
 const UNITS: Readonly<Record<string, number>> = { '': 1 / 2 ** 30, K: 1 / 2 ** 20, M: 1 / 2 ** 10, G: 1, T: 2 ** 10 }
 const DISK_KEY = /^(scsi|virtio|sata|ide)\d+$/
+/** Detached, but still the machine's: it goes when the machine goes. */
+const UNUSED_KEY = /^unused\d+$/
 
 /** A disk in a VM's configuration. */
 export interface VmDisk extends DiskFacts {
@@ -12,9 +14,18 @@ export interface VmDisk extends DiskFacts {
 
 /** The disks of a VM in the order of their keys: no CD drives and no cloud-init drive. */
 export function disksOf(vm: Pick<ProxmoxVm, 'config'>): readonly VmDisk[] {
+  return disksAt(vm, DISK_KEY)
+}
+
+/** What is lost with a VM: its disks, then those that were detached from it; their size is not told (0). */
+export function ownedDisks(vm: Pick<ProxmoxVm, 'config'>): readonly VmDisk[] {
+  return [...disksAt(vm, DISK_KEY), ...disksAt(vm, UNUSED_KEY)]
+}
+
+function disksAt(vm: Pick<ProxmoxVm, 'config'>, keys: RegExp): readonly VmDisk[] {
   return Object.entries(vm.config)
     .flatMap(([key, value]) => {
-      if (!DISK_KEY.test(key) || typeof value !== 'string') return []
+      if (!keys.test(key) || typeof value !== 'string') return []
       const [volume = '', ...options] = value.split(',')
       if (options.includes('media=cdrom') || volume === 'none' || volume.includes('cloudinit')) return []
       const size = options.find((option) => option.startsWith('size='))?.slice('size='.length)

@@ -35,9 +35,9 @@ export function planRemovals(situation: Situation, draft: PlanDraft, which: 'fir
 export function destructions({ leaving }: Situation): readonly Destruction[] {
   return leaving.flatMap(({ name, stray }) => {
     if (stray === undefined) return []
-    const disks = stray.disks.map(({ volume, sizeGiB }) => `${volume} (${sizeGiB} GiB)`)
+    const count = stray.disks.length
     const detail = `VM ${stray.vmid} on ${stray.node}${
-      disks.length === 0 ? '' : ` with ${disks.length === 1 ? 'its disk' : 'its disks'} ${disks.join(', ')}`
+      count === 0 ? '' : ` with ${count === 1 ? 'its disk' : 'its disks'} ${disks(stray.disks)}`
     }`
     return [{ kind: 'machine' as const, name, detail }]
   })
@@ -87,5 +87,6 @@ function remove({ spec }: Situation, draft: PlanDraft, { name, node, stray }: Le
 
 function disks(list: readonly { readonly volume: string; readonly sizeGiB: number }[]): string {
   if (list.length === 0) return 'its disks'
-  return list.map(({ volume, sizeGiB }) => `${volume} (${sizeGiB} GiB)`).join(', ')
+  // A detached disk is listed without its size.
+  return list.map(({ volume, sizeGiB }) => (sizeGiB === 0 ? volume : `${volume} (${sizeGiB} GiB)`)).join(', ')
 }

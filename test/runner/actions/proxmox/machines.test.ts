@@ -139,6 +139,26 @@ test('a machine goes with its disks and its host key, and stays gone', async () 
   expect((await site.run(site.lan, destroy, ['destroy-vm'])).done).toEqual(['destroy-vm/cp-1 already'])
 })
 
+test('a machine that goes takes only volumes of its own configuration, and detached ones are named before', async () => {
+  const exchanges: { readonly method: string; readonly path: string }[] = []
+  await using site = await vmSite({ world: { proxmox: { observe: (exchange) => void exchanges.push(exchange) } } })
+  const plan = site.plan()
+  await site.run(site.lan, plan, MAKING)
+  site.world.proxmox.control.setConfig(401, { unused0: 'local-lvm:vm-401-disk-9' })
+  const seen = await gatherFacts(site.spec, site.lan)
+  expect(seen.machines['cp-1']?.vm?.disks).toMatchObject([
+    { sizeGiB: 40 },
+    { volume: 'local-lvm:vm-401-disk-9', sizeGiB: 0 },
+  ])
+  site.world.proxmox.control.setConfig(401, { unused0: undefined })
+  const { connection, machine, vmid, mark } = stepOf(plan, 'create-vm')
+  const destroy = alone(site, { kind: 'destroy-vm', connection, machine, vmid, mark })
+  expect((await site.run(site.lan, destroy, ['destroy-vm'])).outcome).toEqual({ outcome: 'succeeded' })
+  const [deletion] = exchanges.filter(({ method }) => method === 'DELETE')
+  expect(JSON.stringify(deletion)).toContain('purge')
+  expect(JSON.stringify(deletion)).not.toContain('unreferenced')
+})
+
 test('a protected machine is not destroyed', async () => {
   await using site = await vmSite()
   const plan = site.plan()
