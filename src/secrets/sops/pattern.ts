@@ -146,8 +146,12 @@ class PatternParser {
       const character = this.#peek()
       if (character === undefined || character === '|' || character === ')') break
       if (this.#eat('\\Q')) {
-        while (this.#peek() !== undefined && !this.#eat('\\E'))
-          parts.push(this.#quantified(this.#literal(this.#take())))
+        const quoted: Syntax[] = []
+        while (this.#peek() !== undefined && !this.#eat('\\E')) quoted.push(this.#literal(this.#take()))
+        // A repeat after the quotation is about its last character.
+        const last = quoted.pop()
+        parts.push(...quoted)
+        if (last !== undefined) parts.push(this.#quantified(last))
         continue
       }
       const atom = this.#atom(depth)

@@ -203,7 +203,7 @@ export async function updateKeys(
   }
 }
 
-/** Something remembered about a value at its place. Items of a list share their place, so equal ones stay in order. */
+/** Something remembered about a value at its place. Items of a list share their place, so equal ones stay in order, each once. */
 class ByValue<T> {
   readonly #known = new Map<string, T[]>()
 
@@ -219,8 +219,7 @@ class ByValue<T> {
   }
 
   take(leaf: Leaf, context: string): T | undefined {
-    const known = this.#known.get(ByValue.#name(leaf, context))
-    return known !== undefined && known.length > 1 ? known.shift() : known?.[0]
+    return this.#known.get(ByValue.#name(leaf, context))?.shift()
   }
 }
 

@@ -10,9 +10,10 @@ const MAX_SIMPLE_KEY_BYTES = 128
 
 /**
  * Prints documents as upstream does, byte for byte: its emitter is go-yaml 3, whose order of writing comments, breaks
- * and spaces is followed step by step. Two texts are written otherwise, because upstream's own output of them cannot
- * be read back: block scalars with a leading space or break below a list item get the indentation digit that is true,
- * and texts with a leading tab and several lines are put in double quotes.
+ * and spaces is followed step by step. A few texts are written otherwise, because upstream's own output of them cannot
+ * be read back, or not by every reader: block scalars with a leading space or break below a list item get the
+ * indentation digit that is true; texts of several lines with a leading tab, and texts with U+2028 or U+2029 inside, are
+ * put in double quotes.
  * @param indent - From 2 to 9, as go-yaml has it; other widths become 2.
  */
 export function writeYaml(documents: readonly Mapping[], indent: number): string {
@@ -227,6 +228,8 @@ class YamlWriter {
     if (style === 'plain' && (!facts.plainAllowed || (text.value === '' && isKey))) style = 'single'
     if (style === 'single' && !facts.singleAllowed) style = 'double'
     if (style === 'literal' && (!facts.blockAllowed || isKey)) style = 'double'
+    // Breaks of YAML 1.1 that are none in 1.2: what is written after one would be read differently by either.
+    if (style !== 'plain' && /[\u2028\u2029][^]/.test(text.value)) style = 'double'
     if (text.tag !== '') {
       if (!this.#whitespace) this.#put(' ')
       this.#put(text.tag)
@@ -340,23 +343,15 @@ class YamlWriter {
   }
 
   #comment(text: string): void {
-    let breaks = false
-    let pound = false
-    for (const part of text.match(/[^\n\r\u0085\u2028\u2029]+|[^]/gu) ?? []) {
-      if (isBreak(part)) {
-        this.#writeBreak(part)
-        breaks = true
-        pound = false
-        continue
+    for (const [i, line] of text.split(/\r\n|[\r\n]/).entries()) {
+      if (i > 0) {
+        this.#break()
+        this.#writeIndent()
       }
-      if (breaks) this.#writeIndent()
-      if (!pound && !part.startsWith('#')) this.#put('# ')
-      pound = true
-      this.#put(part)
+      this.#put(line.startsWith('#') ? line : `# ${line}`)
       this.#indention = false
-      breaks = false
     }
-    if (!breaks) this.#break()
+    this.#break()
     this.#whitespace = true
   }
 
