@@ -11,6 +11,8 @@ import { WIRE, type PollAnswer, type SignedJob } from '../src/core/wire.ts'
 import { redact } from '../src/secrets/redact.ts'
 import type { Clock } from '../src/seams/clock.ts'
 import type { Log } from '../src/seams/log.ts'
+import { siteProblems } from './accept/policy.ts'
+import { stillNeeded } from './accept/still-needed.ts'
 import { acceptJob, openOrder, PLANNERS, rememberApplied, type AcceptedJob } from './accept/accept-job.ts'
 import type { AppClient } from './app-client.ts'
 import type { RunnerConfig } from './config.ts'
@@ -31,6 +33,9 @@ export const STOP_FILE = 'stop'
 const STOP_LOOK_MS = 1_000
 /** What is not told of steps and jobs that ended only because this process ends. */
 const ENDINGS: ReadonlySet<RunEventBody['kind']> = new Set(['step-failed', 'refused', 'finished'])
+
+/** Ends of a run that only this runner knows the reason of. */
+const TOLD: ReadonlySet<string> = new Set(['runner.emergency-stop', 'runner.lease-expired'])
 
 /** What a job needs of the LAN; made anew for each job and closed after it. */
 export interface LanAccess<Lan> {
@@ -98,6 +103,8 @@ async function uploadWantedFacts<Lan>(parts: RunnerParts<Lan>, answer: PollAnswe
       if (text === undefined || offer === undefined) continue
       const { spec } = parseClusterSpec(text, clusterFile(wanted.cluster), { repository: repositoryOf(offer) })
       if (spec === undefined) continue
+      const [denied] = siteProblems(spec, offer.fullName, parts.config)
+      if (denied !== undefined) throw denied
       await using lan = await parts.lan.open({
         repository: wanted.repository,
         spec,
@@ -122,7 +129,7 @@ async function performJob<Lan>(parts: RunnerParts<Lan>, signed: SignedJob, signa
     log: parts.log,
   })
   const stop = new AbortController()
-  const looking = setInterval(() => {
+  const look = (): void => {
     if (existsSync(keys.path(STOP_FILE)))
       stop.abort(
         new Problem({
@@ -132,7 +139,10 @@ async function performJob<Lan>(parts: RunnerParts<Lan>, signed: SignedJob, signa
           retry: 'later',
         }),
       )
-  }, STOP_LOOK_MS)
+  }
+  // Whatever the app gives although it was told that this runner takes nothing.
+  look()
+  const looking = setInterval(look, STOP_LOOK_MS)
   const tell: Reporter = {
     ...report,
     emit: (event) => {
@@ -152,6 +162,7 @@ async function performJob<Lan>(parts: RunnerParts<Lan>, signed: SignedJob, signa
       mirror: (repository) => mirrorOf(parts, repository),
       now: clock.now(),
     })
+    stop.signal.throwIfAborted()
     await performAccepted(parts, job, tell, AbortSignal.any([report.signal, stop.signal, signal]), signal)
   } catch (error) {
     const problem =
@@ -203,11 +214,12 @@ async function performAccepted<Lan>(
       remedy: 'Comment `/slipway plan` to see what is needed now.',
       retry: 'later',
     })
-  tell.emit({ kind: 'started', runner: parts.identity.name, steps: plan.steps.length })
+  const needed = fresh.plan === undefined ? plan : stillNeeded(plan, fresh.plan)
+  tell.emit({ kind: 'started', runner: parts.identity.name, steps: needed.steps.length })
   rememberApplied(job, parts.keys)
   const result = await runPlan({
     job: order.id,
-    plan,
+    plan: needed,
     actions: parts.actions,
     lan,
     journal: parts.journal,
@@ -216,6 +228,10 @@ async function performAccepted<Lan>(
     signal,
   })
   if (ending.aborted) return
+  // Who stops a runner at its own machine reads so on the pull, not that somebody cancelled.
+  const why: unknown = signal.aborted ? signal.reason : undefined
+  if (result.outcome !== 'succeeded' && why instanceof Problem && TOLD.has(why.code))
+    tell.emit({ kind: 'refused', problem: why.toJSON() })
   const facts = await parts.lan.gather(spec, lan)
   await upload(parts, order.repository, facts).catch((error: unknown) =>
     parts.log.warn('uploading facts', { error: redact(String(error)) }),

@@ -15,7 +15,7 @@ import type { FactsArchive } from '../facts-archive.ts'
 import type { GitMirror } from '../git-mirror.ts'
 import { repositoryOf, type RunnerIdentity } from '../identity.ts'
 import type { Keystore } from '../keystore.ts'
-import { policyProblems } from './policy.ts'
+import { policyProblems, siteProblems } from './policy.ts'
 
 /** A job that this runner has convinced itself of: the plan is its own, from its own copy of the commit. */
 export interface AcceptedJob {
@@ -136,7 +136,9 @@ export async function acceptJob(
       `planned here, commit ${order.commit.slice(0, 12)} gives plan ${planned.plan.digest.slice(0, 12)}, the app says ${order.planDigest.slice(0, 12)}`,
       'See that app and runner run the same version, then comment `/slipway plan`.',
     )
-  const denied = policyProblems(planned.plan, offer.fullName, config)
+  // The refusals of the plan are the more telling ones.
+  const refusals = policyProblems(planned.plan, offer.fullName, config)
+  const denied = refusals.length > 0 ? refusals : siteProblems(spec, offer.fullName, config)
   if (denied.length > 0)
     throw denied.length === 1
       ? denied[0]!

@@ -1,5 +1,6 @@
 import type { Plan } from '../../src/core/plan.ts'
 import { Problem } from '../../src/core/problem.ts'
+import type { ClusterSpec } from '../../src/core/spec/cluster-spec.ts'
 import { IMPACTS, type PlannedStep, type Step } from '../../src/core/step.ts'
 import type { RunnerConfig } from '../config.ts'
 
@@ -8,27 +9,50 @@ import type { RunnerConfig } from '../config.ts'
  * @returns every refusal, so that the file is edited once; empty when the plan may run.
  */
 export function policyProblems(plan: Plan, repository: string | undefined, config: RunnerConfig): readonly Problem[] {
-  const refusals: string[] = []
+  const refusals = [...clusterRefusals(plan.cluster, repository, config)]
   const { allow } = config
-  if (repository !== undefined && !config.repositories.includes(repository))
-    refusals.push(`repository "${repository}" is not in \`repositories\``)
-  if (!config.clusters.includes('*') && !config.clusters.includes(plan.cluster))
-    refusals.push(`cluster "${plan.cluster}" is not in \`clusters\``)
   for (const planned of plan.steps)
     refusals.push(...stepRefusals(planned, config).map((why) => `${planned.id}: ${why}`))
   const destroyed = plan.steps.filter(({ step }) => step.kind === 'destroy-vm').length
   if (destroyed > allow.destroys)
     refusals.push(`it destroys ${destroyed} machines, \`allow.destroys\` is ${allow.destroys}`)
-  return refusals.map(
-    (why) =>
-      new Problem({
-        code: 'runner.denied',
-        what: `this runner's policy denies the plan: ${why}`,
-        where: config.file,
-        remedy: `If this is meant, allow it in ${config.file} on the runner.`,
-        retry: 'later',
-      }),
+  return refusals.map((why) => denied(`this runner's policy denies the plan: ${why}`, config))
+}
+
+/**
+ * Holds a cluster against `runner.yaml` before anything of it is looked at: looking means logging in on its machines.
+ * @returns every refusal; empty when the runner may reach all of it.
+ */
+export function siteProblems(
+  { name, machines }: Pick<ClusterSpec, 'name' | 'machines'>,
+  repository: string,
+  config: RunnerConfig,
+): readonly Problem[] {
+  const hosts = machines
+    .filter(({ address }) => !allowedHost(address, config.allow.hosts))
+    .map((machine) => `${machine.name}: ${machine.address} is not in \`allow.hosts\``)
+  return [...clusterRefusals(name, repository, config), ...hosts].map((why) =>
+    denied(`this runner's policy keeps it away from ${name}: ${why}`, config),
   )
+}
+
+function clusterRefusals(cluster: string, repository: string | undefined, config: RunnerConfig): readonly string[] {
+  const refusals: string[] = []
+  if (repository !== undefined && !config.repositories.includes(repository))
+    refusals.push(`repository "${repository}" is not in \`repositories\``)
+  if (!config.clusters.includes('*') && !config.clusters.includes(cluster))
+    refusals.push(`cluster "${cluster}" is not in \`clusters\``)
+  return refusals
+}
+
+function denied(what: string, { file }: RunnerConfig): Problem {
+  return new Problem({
+    code: 'runner.denied',
+    what,
+    where: file,
+    remedy: `If this is meant, allow it in ${file} on the runner.`,
+    retry: 'later',
+  })
 }
 
 function stepRefusals({ step, impact }: PlannedStep, { allow, connections }: RunnerConfig): readonly string[] {
