@@ -12,6 +12,15 @@ export function fileList(files: readonly NodeFile[]): string {
   return files.map(({ mode, path, content }) => `${mode} ${path} ${Buffer.from(content).toString('base64')}`).join('\n')
 }
 
+/**
+ * Lets nothing be reset but what we began and did not end: a note that is made before kubeadm runs and removed after it
+ * says so. A member that lost the note of its join is whole.
+ */
+export const ONLY_CUT_OFF = `if [ ! -e /var/lib/slipway/making ]; then
+      echo "error: kubeadm has made a node here, and no note says that it was cut off; if it is whole, run here: date > /var/lib/slipway/joined" >&2
+      exit 1
+    fi`
+
 /** Writes what {@link fileList} made, each file whole or not at all. Expects FILES as a shell variable. */
 export const WRITE_FILES = `
 if [ -n "$FILES" ]; then

@@ -3,7 +3,7 @@ import type { Action } from '../../engine/action.ts'
 import type { Lan } from '../../lan/lan.ts'
 import { GUARD } from '../fence.ts'
 import { scriptProblem } from '../script-problem.ts'
-import { fileList, kubeadmFile, WRITE_FILES } from './files.ts'
+import { fileList, kubeadmFile, ONLY_CUT_OFF, WRITE_FILES } from './files.ts'
 import { hostState } from './host-state.ts'
 import { bootstrapToken } from './token.ts'
 
@@ -26,10 +26,12 @@ flock -w 600 9 || { echo "kubeadm is still running on this host" >&2; exit 1; }
 if [ ! -e /var/lib/slipway/joined ]; then
   if [ -e /etc/kubernetes/admin.conf ] || [ -e /etc/kubernetes/manifests/kube-apiserver.yaml ] || [ -d /var/lib/etcd/member ]; then
     if [ -z "$owner" ]; then echo "kubeadm files of somebody else are here" >&2; exit 91; fi
+    ${ONLY_CUT_OFF}
     kubeadm reset -f --cri-socket "$socket" >/dev/null
     rm -rf /etc/cni/net.d
   fi
   printf '%s\\n' "$MARK" > /var/lib/slipway/cluster
+  date -u +%FT%TZ > /var/lib/slipway/making
   ${WRITE_FILES}
   mkdir -p /run/slipway
   chmod 0700 /run/slipway
@@ -38,6 +40,7 @@ if [ ! -e /var/lib/slipway/joined ]; then
   ( umask 077; printf '%s' "$CONFIG" > "$config" )
   kubeadm init --config "$config"
   date -u +%FT%TZ > /var/lib/slipway/joined
+  rm -f /var/lib/slipway/making
 fi
 echo ${ADMIN_BEGIN}
 cat /etc/kubernetes/admin.conf

@@ -1,3 +1,5 @@
+import type { KubeObject } from '../../../src/core/component.ts'
+import { conditionOf } from '../../../src/core/conditions.ts'
 import { ownerMark } from '../../../src/core/owner-mark.ts'
 import { Problem } from '../../../src/core/problem.ts'
 import type { KubeadmDocument } from '../../../src/core/steps/kubeadm.ts'
@@ -7,7 +9,7 @@ import type { Lan } from '../../lan/lan.ts'
 import { addressOf } from '../../facts/kube-facts.ts'
 import { GUARD } from '../fence.ts'
 import { scriptProblem } from '../script-problem.ts'
-import { fileList, kubeadmFile, WRITE_FILES } from './files.ts'
+import { fileList, kubeadmFile, ONLY_CUT_OFF, WRITE_FILES } from './files.ts'
 import { hostState } from './host-state.ts'
 import { targetOf } from './target.ts'
 import { bootstrapToken, caCertHash, newCertificateKey, tokenSecret } from './token.ts'
@@ -23,13 +25,19 @@ socket=unix:///run/containerd/containerd.sock
 # A kubeadm that goes on although its connection was lost is waited for, never reset under its feet.
 exec 9> /var/lib/slipway/kubeadm.lock
 flock -w 600 9 || { echo "kubeadm is still running on this host" >&2; exit 1; }
+# Cut off after its join, but before it could note that: a member with pods on it is not reset.
+if [ "$MEMBER" = yes ] && [ "$owner" = "$MARK" ] && [ -e /etc/kubernetes/kubelet.conf ] && [ ! -e /var/lib/slipway/joined ]; then
+  date -u +%FT%TZ > /var/lib/slipway/joined
+fi
 if [ ! -e /var/lib/slipway/joined ]; then
   if [ -e /etc/kubernetes/kubelet.conf ] || [ -e /etc/kubernetes/pki/ca.crt ]; then
     if [ -z "$owner" ]; then echo "kubeadm files of somebody else are here" >&2; exit 91; fi
+    ${ONLY_CUT_OFF}
     kubeadm reset -f --cri-socket "$socket" >/dev/null
     rm -rf /etc/cni/net.d
   fi
   printf '%s\\n' "$MARK" > /var/lib/slipway/cluster
+  date -u +%FT%TZ > /var/lib/slipway/making
   ${WRITE_FILES}
   mkdir -p /run/slipway
   chmod 0700 /run/slipway
@@ -39,6 +47,7 @@ if [ ! -e /var/lib/slipway/joined ]; then
   timeout ${JOIN_SECONDS} kubeadm join --config "$config"
   date -u +%FT%TZ > /var/lib/slipway/joined
 fi
+rm -f /var/lib/slipway/making
 `
 
 const UPLOAD_CERTIFICATES = `
@@ -72,6 +81,7 @@ export const joinNode: Action<'join-node', Lan> = {
     await kube.version()
     const token = bootstrapToken(lan)
     await kube.apply([tokenSecret(token, lan.clock.now())])
+    const node = await kube.get({ apiVersion: 'v1', kind: 'Node', name: step.target.machine })
     const certificateKey = step.role === 'control-plane' ? await uploadCertificates(step, lan, context) : undefined
     const kubeconfig = lan.keys.kubeconfig()
     if (kubeconfig === undefined)
@@ -96,7 +106,13 @@ export const joinNode: Action<'join-node', Lan> = {
     const result = await lan.remote.run(
       step.target,
       JOIN,
-      { FENCE: String(lan.fence), MARK: step.mark, CONFIG: config, FILES: fileList(step.files) },
+      {
+        FENCE: String(lan.fence),
+        MARK: step.mark,
+        CONFIG: config,
+        FILES: fileList(step.files),
+        MEMBER: isWhole(node, step.role) ? 'yes' : 'no',
+      },
       { timeoutMs: TIMEOUT_MS, signal: context.signal },
     )
     if (result.exit === 124)
@@ -113,6 +129,12 @@ export const joinNode: Action<'join-node', Lan> = {
         remedy: 'Mend what it names, then comment `/slipway apply` to go on with this step.',
       })
   },
+}
+
+/** Whether the cluster itself says that a join ended well; kubeadm marks a control plane after its etcd member runs. */
+function isWhole(node: KubeObject | undefined, role: Step<'join-node'>['role']): boolean {
+  const marked = 'node-role.kubernetes.io/control-plane' in (node?.metadata.labels ?? {})
+  return conditionOf(node, 'Ready')?.status === 'True' && (role === 'worker' || marked)
 }
 
 function joinDocument(

@@ -13,7 +13,7 @@ set -eu
 ${GUARD}
 if [ "$owner" = "$MARK" ]; then
   kubeadm reset -f --cri-socket unix:///run/containerd/containerd.sock >/dev/null
-  rm -rf /etc/cni/net.d /var/lib/slipway/joined
+  rm -rf /etc/cni/net.d /var/lib/slipway/joined /var/lib/slipway/making
   for link in cni0 flannel.1 cilium_host cilium_net cilium_vxlan; do ip link delete "$link" 2>/dev/null || true; done
   rm -f /var/lib/slipway/cluster
 fi

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { statusOf } from '../../../../src/core/conditions.ts'
 import { ownerMark } from '../../../../src/core/owner-mark.ts'
+import type { SshTarget } from '../../../../src/core/steps/host.ts'
 import { bareSite, CP_1, only, W_1, withoutRepository, type Site } from '../bare-site.ts'
 
 /** Many simulated minutes on a busy machine. */
@@ -8,6 +9,12 @@ const PATIENCE = { timeout: 60_000 }
 
 const nodes = async ({ lan }: Site) =>
   (await (await lan.kube()).list('v1', 'Node')).map(({ metadata }) => metadata.name)
+const QUICK = { timeoutMs: 30_000 }
+const target = (plan: ReturnType<Site['firstPlan']>, name: string): SshTarget => {
+  const found = plan.steps.find(({ id }) => id === `prepare-host/${name}`)?.step
+  if (found?.kind !== 'prepare-host') throw new Error(`${name} is not prepared`)
+  return found.target
+}
 const failures = ({ outcome }: Awaited<ReturnType<Site['run']>>) =>
   outcome.outcome === 'stopped' ? outcome.failed.map(({ step, problem }) => `${step}: ${problem.code}`) : []
 
@@ -63,10 +70,34 @@ test('an init that a reboot cut off is reset and made again', PATIENCE, async ()
   await site.run(plan, only('await-host', 'prepare-host'))
   // The mark is written before kubeadm runs.
   site.world.hosts.writeFile('cp-1', '/var/lib/slipway/cluster', `${ownerMark(site.spec, 'cp-1')}\n`)
+  site.world.hosts.writeFile('cp-1', '/var/lib/slipway/making', '2026-11-21T12:00:00Z\n')
   site.world.hosts.writeFile('cp-1', '/etc/kubernetes/manifests/kube-apiserver.yaml', 'half done\n')
   site.world.hosts.writeFile('cp-1', '/var/lib/etcd/member/snap/db', '')
   expect(failures(await site.run(plan, only('init-control-plane')))).toEqual([])
   expect(await nodes(site)).toEqual(['cp-1'])
+})
+
+test('a whole member is never reset, although the note of its join is gone', PATIENCE, async () => {
+  await using site = await bareSite()
+  const plan = site.firstPlan()
+  const making = only(
+    'await-host',
+    'prepare-host',
+    'init-control-plane',
+    'apply-component',
+    'join-node',
+    'await-cluster',
+  )
+  expect(failures(await site.run(plan, making))).toEqual([])
+  for (const name of ['cp-1', 'w-1'])
+    await site.lan.remote.run(target(plan, name), 'rm /var/lib/slipway/joined', {}, QUICK)
+  expect(failures(await site.run(plan, only('init-control-plane')))).toEqual(['init-control-plane/cp-1: kubeadm.init'])
+  expect(failures(await site.run(plan, only('join-node')))).toEqual([])
+  const resets = ['cp-1', 'w-1'].flatMap((name) =>
+    site.world.hosts.mutations(name).filter((line) => line.includes('reset')),
+  )
+  expect(resets).toEqual([])
+  expect(site.world.hosts.readFile('w-1', '/var/lib/slipway/joined')).toBeDefined()
 })
 
 test('a host that another tool made a node of is left alone', PATIENCE, async () => {
