@@ -229,7 +229,8 @@ class YamlWriter {
     if (style === 'single' && !facts.singleAllowed) style = 'double'
     if (style === 'literal' && (!facts.blockAllowed || isKey)) style = 'double'
     // Breaks of YAML 1.1 that are none in 1.2: what is written after one would be read differently by either.
-    if (style !== 'plain' && /[\u2028\u2029][^]/.test(text.value)) style = 'double'
+    const odd = style === 'literal' ? /[\u2028\u2029]/ : /[\u2028\u2029][^]/
+    if (style !== 'plain' && odd.test(text.value)) style = 'double'
     if (text.tag !== '') {
       if (!this.#whitespace) this.#put(' ')
       this.#put(text.tag)

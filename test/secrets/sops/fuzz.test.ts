@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Problem } from '../../../src/core/problem.ts'
+import { equalBytes } from '../../../src/secrets/bytes.ts'
 import { newAgeKey } from '../../../src/secrets/age.ts'
 import { readPlain, readSealed, writePlain, type SopsFormat } from '../../../src/secrets/sops/format.ts'
 import { decryptFile, decryptTree, encryptFile, parseCreationRules } from '../../../src/secrets/sops/index.ts'
@@ -14,12 +15,13 @@ const RUNS = { numRuns: 300 }
 const bytes = (text: string) => new TextEncoder().encode(text)
 const { identity, recipient } = await newAgeKey()
 
-/** Runs something that may refuse, but only with a Problem. */
-function refusesOrNot(run: () => unknown): void {
+/** What went wrong beyond a refusal: undefined when something was taken or refused with a Problem. */
+function defect(run: () => unknown): unknown {
   try {
     run()
+    return undefined
   } catch (error) {
-    expect(error).toBeInstanceOf(Problem)
+    return error instanceof Problem ? undefined : error
   }
 }
 
@@ -77,14 +79,14 @@ describe('whatever is read', () => {
   test.each(FORMATS)('as %s is taken or refused with a Problem', (format) => {
     fc.assert(
       fc.property(fc.oneof(soup, fc.string({ unit: 'binary', maxLength: 200 })), (text) => {
-        refusesOrNot(() => readSealed(bytes(text), format, where))
-        refusesOrNot(() => {
-          const trees = readPlain(bytes(text), format, where)
-          const printed = writePlain(trees, format, {}, where)
-          // What was printed reads as what it prints again.
+        expect(defect(() => readSealed(bytes(text), format, where))).toBeUndefined()
+        const rereading = defect(() => {
+          const printed = writePlain(readPlain(bytes(text), format, where), format, {}, where)
+          // What was printed reads as what it prints again. Comments of ini files lose more spaces each time.
           const again = writePlain(readPlain(printed, format, where), format, {}, where)
-          if (format !== 'ini') expect(Buffer.from(again).toString()).toBe(Buffer.from(printed).toString())
+          if (format !== 'ini' && !equalBytes(again, printed)) throw new Error('printed otherwise the second time')
         })
+        expect(rereading).toBeUndefined()
       }),
       RUNS,
     )
@@ -93,9 +95,9 @@ describe('whatever is read', () => {
   test('as .sops.yaml or as a pattern likewise', () => {
     fc.assert(
       fc.property(soup, fc.string(), (text, pattern) => {
-        refusesOrNot(() => parseCreationRules(text, 'x'))
-        refusesOrNot(() => parseCreationRules(`creation_rules:\n- ${text}`, 'x'))
-        refusesOrNot(() => compilePattern(pattern, where)('some.text'))
+        expect(defect(() => parseCreationRules(text, 'x'))).toBeUndefined()
+        expect(defect(() => parseCreationRules(`creation_rules:\n- ${text}`, 'x'))).toBeUndefined()
+        expect(defect(() => compilePattern(pattern, where)('some.text'))).toBeUndefined()
       }),
       RUNS,
     )
