@@ -42,6 +42,7 @@ export function factsAfter(step: Step, facts: Facts): Facts {
     case 'destroy-vm':
       return {
         ...facts,
+        machines: withoutVm(facts, step.connection, step.vmid),
         strays: facts.strays.filter(({ connection, vmid }) => connection !== step.connection || vmid !== step.vmid),
       }
     case 'await-host':
@@ -92,7 +93,7 @@ export function factsAfter(step: Step, facts: Facts): Facts {
         deployKey: { fingerprint: gitops.deployKey?.fingerprint ?? '', registered: true },
       }))
     case 'install-engine':
-      return withGitops(facts, (gitops) => ({
+      return withGitops(facts, ({ pointedDigest: _, ...gitops }) => ({
         ...gitops,
         engine: step.engine,
         version: step.version,
@@ -166,6 +167,12 @@ function labelled(node: NodeFacts, step: Step<'label-node'>): NodeFacts {
 
 function withMachine(facts: Facts, name: string, change: (machine: MachineFacts) => MachineFacts): Facts {
   return { ...facts, machines: { ...facts.machines, [name]: change(own(facts.machines, name) ?? {}) } }
+}
+
+function withoutVm(facts: Facts, connection: string, vmid: number): Facts['machines'] {
+  return Object.fromEntries(
+    Object.entries(facts.machines).filter(([, { vm }]) => vm?.connection !== connection || vm.vmid !== vmid),
+  )
 }
 
 function withVm(facts: Facts, name: string, change: (vm: VmFacts) => VmFacts): Facts {

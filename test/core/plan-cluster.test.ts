@@ -47,6 +47,16 @@ describe('a new cluster', () => {
     `)
   })
 
+  test('an engine that is updated is pointed anew: it comes with objects of its own', () => {
+    const done = applied(plan, noFacts('home'))
+    const older = { ...done, gitops: { ...done.gitops!, installedDigest: '0'.repeat(64) } }
+    expect(planOf(homeSpec(), older).steps.map(({ id }) => id)).toEqual([
+      'install-engine/flux',
+      'point-engine/flux',
+      'await-cluster/home',
+    ])
+  })
+
   test('workers join side by side once the API answers; the engine waits for network and a place to run', () => {
     expect(after(plan, 'join-node/w-1')).toEqual(['init-control-plane/cp-1', 'prepare-host/w-1'])
     expect(after(plan, 'join-node/w-2')).toEqual(['init-control-plane/cp-1', 'prepare-host/w-2'])

@@ -15,6 +15,9 @@ export const installEngine: Action<'install-engine', Lan> = {
       : 'needed'
   },
   async apply(step, lan, context) {
+    // Upstream's manifests bring objects of their own (Argo CD's known hosts) over those that pointing has changed.
+    if ((await readRecord(await lan.kube())).has('engine.pointed'))
+      await writeRecord(await lan.kube(), { 'engine.pointed': null })
     for (const component of step.components) {
       context.progress(`applying ${component.name} ${step.version}`)
       const objects = await installComponent(component, step, lan, context)

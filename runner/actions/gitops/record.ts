@@ -12,8 +12,8 @@ export async function readRecord(kube: KubeApi): Promise<ReadonlyMap<string, str
   )
 }
 
-/** Adds entries to the record, leaving the others as they are: several steps write at once. */
-export async function writeRecord(kube: KubeApi, entries: Readonly<Record<string, string>>): Promise<void> {
+/** Adds entries to the record, or takes them out (`null`), leaving the others as they are: several steps write at once. */
+export async function writeRecord(kube: KubeApi, entries: Readonly<Record<string, string | null>>): Promise<void> {
   if ((await kube.get(REF)) === undefined)
     await kube.apply([
       { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } },

@@ -54,7 +54,8 @@ export function planGitops(situation: Situation, draft: PlanDraft): void {
   // What decides is the key too: an engine with an old key would follow nothing.
   const ageIdentity = gitops.secrets.sops
   const objectsDigest = digest({ objects: point, ageIdentity, repository: gitops.repository })
-  if (present?.pointedDigest !== objectsDigest || draft.has(key))
+  // An engine that is installed anew comes with objects of its own over those that point it.
+  if (present?.pointedDigest !== objectsDigest || draft.has(key) || draft.has(engine))
     draft.add({
       id: `point-engine/${gitops.engine}`,
       step: {
