@@ -33,7 +33,7 @@ export async function proxmoxFacts(spec: ClusterSpec, lan: Lan): Promise<Proxmox
       const present = await lan.proxmox(connection).vms()
       for (const machine of here) {
         const vm = present.find(({ vmid }) => vmid === machine.vmid)
-        vms.set(machine.name, vm && vmFacts(spec, machine, vm))
+        vms.set(machine.name, vm && vmFacts(spec, connection, machine, vm))
       }
       strays.push(...straysOf(spec, connection, here, present))
       Object.assign(images, await imagesOf(spec, connection, here, lan))
@@ -50,8 +50,9 @@ async function tolerant(look: () => Promise<void>): Promise<void> {
   }
 }
 
-function vmFacts(spec: ClusterSpec, machine: VirtualMachine, vm: ProxmoxVm): VmFacts {
+function vmFacts(spec: ClusterSpec, connection: string, machine: VirtualMachine, vm: ProxmoxVm): VmFacts {
   return {
+    connection,
     node: vm.node,
     vmid: vm.vmid,
     owner: ownerOf(spec, machine.name, vm),

@@ -39,6 +39,8 @@ export interface MachineFacts {
 }
 
 export interface VmFacts {
+  /** Where it was seen; a pull that takes the machine out of the spec is planned with it. */
+  readonly connection?: string
   readonly node: string
   readonly vmid: number
   /** Whose mark its description carries. */

@@ -142,6 +142,7 @@ export const FactsJson = z.strictObject({
     z.strictObject({
       vm: z
         .strictObject({
+          connection: z.string().max(63).optional(),
           node: z.string().max(63),
           vmid: z.int(),
           owner: z.enum(['this-cluster', 'other-cluster', 'nobody']),

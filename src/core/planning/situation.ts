@@ -111,7 +111,7 @@ function sshTarget(spec: ClusterSpec, machine: Machine): SshTarget {
 function leaving(spec: ClusterSpec, facts: Facts): readonly Leaving[] {
   const wanted = new Set(spec.machines.map(({ name }) => name))
   const nodes = facts.kubernetes?.nodes ?? {}
-  const strays = facts.strays.filter(({ name }) => !wanted.has(name))
+  const strays = [...facts.strays, ...strandedBy(wanted, facts)].filter(({ name }) => !wanted.has(name))
   const names = new Set([...Object.keys(nodes), ...strays.map(({ name }) => name)])
   return [...names]
     .filter((name) => !wanted.has(name))
@@ -124,6 +124,16 @@ function leaving(spec: ClusterSpec, facts: Facts): readonly Leaving[] {
         ...others.map((other) => ({ name, stray: other })),
       ]
     })
+}
+
+/** Our VMs that no machine of the spec stands for any more; when they were seen, another spec still had them. */
+function strandedBy(wanted: ReadonlySet<string>, facts: Facts): Facts['strays'] {
+  return Object.entries(facts.machines).flatMap(([name, { vm }]) => {
+    if (wanted.has(name) || vm?.owner !== 'this-cluster' || vm.connection === undefined) return []
+    const { connection, node, vmid, disks } = vm
+    const known = facts.strays.some((stray) => stray.connection === connection && stray.vmid === vmid)
+    return known ? [] : [{ connection, node, vmid, name, disks }]
+  })
 }
 
 /** A member of a record that is really its own: names come from files and hosts, `constructor` is a valid one. */
