@@ -1,0 +1,63 @@
+import { describe, expect, test } from 'vitest'
+import { FILE, REPOSITORY, storySite } from './site.ts'
+
+/** The starter with Cilium and everything that is asked of it here. */
+const withCilium = (spec: string): string =>
+  spec.replace(
+    'cni: { kind: flannel }',
+    `cni:
+      kind: cilium
+      encryption: wireguard
+      loadBalancer: { announce: l2, addresses: [10.4.0.200-10.4.0.220] }
+      gatewayApi: true
+      hubble: { ui: true }`,
+  )
+
+const LEADING = {
+  argocd: { object: ['applications.argoproj.io', 'argocd'], name: 'Argo CD', change: withCilium },
+  fleet: { object: ['gitrepos.fleet.cattle.io', 'fleet-local'], name: 'Fleet', change: (spec: string) => spec },
+} as const
+
+/** Flux is told by the life of a cluster. */
+describe.each(['argocd', 'fleet'] as const)('a cluster that follows its repository with %s', (engine) => {
+  test('is there after the merge, and nothing is left to do', async () => {
+    await using site = await storySite({ engine })
+    const { object, name, change } = LEADING[engine]
+    const spec = change(site.spec)
+    site.startRunner()
+    const pull = await site.openPull({ [FILE]: spec })
+    expect(await site.plan(pull)).toContain(`${name} follows main of the repository`)
+    await site.forge.merge(REPOSITORY, pull.number, 'ada')
+    expect(await site.run(pull)).toContain('### `home`: done')
+    const nodes = (await site.kubectl('get', 'nodes', '--no-headers')).split('\n')
+    expect(nodes.map((line) => line.split(/\s+/).slice(0, 2))).toEqual([
+      ['cp-1', 'Ready'],
+      ['w-1', 'Ready'],
+      ['w-2', 'Ready'],
+    ])
+    const [kind, namespace] = object
+    expect(await site.kubectl('get', kind, '-n', namespace, '-o', 'name')).not.toBe('')
+    await site.until('what the repository holds under apps/', async () =>
+      (await site.kubectl('get', 'configmap', 'slipway-welcome', '-n', 'default', '-o', 'name')) === ''
+        ? undefined
+        : true,
+    )
+    if (change === withCilium) {
+      const config = JSON.parse(
+        await site.kubectl('get', 'configmap', 'cilium-config', '-n', 'kube-system', '-o', 'json'),
+      ) as {
+        readonly data: Readonly<Record<string, string>>
+      }
+      expect(config.data).toMatchObject({
+        'enable-wireguard': 'true',
+        'enable-gateway-api': 'true',
+        'enable-hubble': 'true',
+        'enable-l2-announcements': 'true',
+      })
+      expect(await site.kubectl('get', 'crd', 'gateways.gateway.networking.k8s.io', '-o', 'name')).not.toBe('')
+    }
+    expect((await site.forge.deployKeys(REPOSITORY)).map(({ readOnly }) => readOnly)).not.toContain(false)
+    expect(site.effects()).toEqual({ inits: 1, joins: 2, vmsMade: 3 })
+    expect(await site.stepsLeft(spec)).toEqual([])
+  })
+})
