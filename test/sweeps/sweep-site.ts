@@ -130,9 +130,13 @@ export async function sweepSite() {
           .trimEnd()
           .split('\n')
           .map((line) => line.split(/\s+/).slice(0, 2).join(' ')),
-        vms: world.proxmox.control.vms().map(({ vmid, running }) => `${vmid} ${running ? 'runs' : 'is off'}`),
+        vms: world.proxmox.control
+          .vms()
+          .map(({ vmid, running }) => `${vmid} ${running ? 'runs' : 'is off'}`)
+          .toSorted(),
         etcd: cluster?.etcdMembers().map(({ name, learner }) => ({ name, learner })),
-        inits: done.filter((what) => what.startsWith('kubeadm init')).length,
+        // An init that was cut off in the middle is reset, and made again.
+        inits: done.slice(done.lastIndexOf('kubeadm reset') + 1).filter((what) => what === 'kubeadm init').length,
         joins: done.filter((what) => what.startsWith('kubeadm join')).length,
       }
     },
