@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { FILE, REPOSITORY, storySite, type StoryRunner, type StorySite } from './site.ts'
 
@@ -118,4 +120,61 @@ describe.each(['github', 'gitlab'] as const)('the life of a cluster on %s', (for
     expect(site.effects()).toEqual({ inits: 1, joins: 4, vmsMade: 5 })
     expect(await site.stepsLeft(spec)).toEqual([])
   })
+
+  test('a fork is planned from text alone: no machine is contacted, and nothing of them is told', async () => {
+    await runner.stop()
+    const commands = site.world.hosts.commands().length
+    const requests = site.proxmox.length
+    runner = site.startRunner()
+    const fork = await site.forge.fork(REPOSITORY, 'mallory')
+    const files = { [FILE]: more(site.spec, 9) }
+    const pull = await site.openPull(files, { author: 'mallory', from: fork.fullName })
+    const plan = await site.plan(pull)
+    expect(plan).toContain('a new cluster of 10 machines')
+    expect(plan).not.toContain('facts')
+    await site.forge.webhooksSettled()
+    expect((await site.forge.pull(REPOSITORY, pull.number)).headSha).toBe(pull.headSha)
+    expect(site.world.hosts.commands()).toHaveLength(commands)
+    expect(site.proxmox).toHaveLength(requests)
+  })
+
+  test('no secret is anywhere but where it belongs', async () => {
+    await runner.stop()
+    const secrets = secretsOf(site)
+    expect(secrets.length).toBeGreaterThanOrEqual(8)
+    const pulls = await site.forge.pulls(REPOSITORY)
+    const seen: string[] = [
+      ...site.logs,
+      ...site.world.hosts.commands().map(({ command }) => command),
+      JSON.stringify(await site.forge.deployments(REPOSITORY)),
+      JSON.stringify(await site.forge.deployKeys(REPOSITORY)),
+      readFileSync(site.keys.path('journal.jsonl'), 'utf8'),
+      ...readdirSync(site.folder)
+        .filter((name) => name.startsWith('app.sqlite'))
+        .map((name) => readFileSync(join(site.folder, name), 'latin1')),
+    ]
+    for (const { number, headSha } of pulls) {
+      seen.push(JSON.stringify(await site.forge.comments(REPOSITORY, number)))
+      seen.push(JSON.stringify(await site.forge.checks(REPOSITORY, headSha)))
+    }
+    expect(secrets.filter(({ text }) => seen.some((place) => place.includes(text))).map(({ name }) => name)).toEqual([])
+  })
 })
+
+/** Lines that nobody but their owner may ever read; a line of a key is enough to find it by. */
+function secretsOf(site: StorySite): readonly { readonly name: string; readonly text: string }[] {
+  const files = readdirSync(site.keys.folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    /(^|\/)(key|deploy-key|age-key|signing-key\.pem|bootstrap-token|kubeconfig)$/.test(name),
+  )
+  const lines = files.flatMap((name) =>
+    readFileSync(site.keys.path(name), 'utf8')
+      .split('\n')
+      .map((line) => (name.endsWith('bootstrap-token') ? (line.split(' ')[0] ?? '') : line.trim()))
+      .map((line) => line.replace(/^client-key-data: /, ''))
+      .filter((line) => !line.includes(': ') && !line.startsWith('-----') && line.length >= 20)
+      .slice(0, 3)
+      .map((text) => ({ name, text })),
+  )
+  const token = site.world.proxmox.authorization.split('=').at(-1)!
+  return [...lines, { name: 'Proxmox token', text: token }, { name: 'enrolment token', text: site.enrolmentToken }]
+}
