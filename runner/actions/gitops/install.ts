@@ -55,8 +55,7 @@ export async function awaitWorkloads(
       throw new Problem({
         code: 'gitops.nowhere-to-run',
         what: `no node takes the pods of ${waiting.join(', ')}: all are tainted: ${tainted.slice(0, 10).join(', ')}`,
-        remedy:
-          'Add a worker, or take a taint off one of them; then comment `/slipway apply`.',
+        remedy: 'Add a worker, or take a taint off one of them; then comment `/slipway apply`.',
         retry: 'later',
       })
     if (lan.clock.now() > context.deadline - LOOK_AGAIN_MS * 2)

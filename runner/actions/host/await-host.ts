@@ -13,10 +13,8 @@ const LOOK_AGAIN_MS = 1_000
 /** Exit 0: done; 3: still going on; 4: failed, with the reason; a host without cloud-init is as good as done. */
 const LOOK = `
 command -v cloud-init >/dev/null 2>&1 || exit 0
-cloud-init status >/tmp/slipway-cloud-init 2>&1
+said=$(cloud-init status 2>&1)
 code=$?
-said=$(cat /tmp/slipway-cloud-init)
-rm -f /tmp/slipway-cloud-init
 case "$said" in
   *running*|*"not started"*|*"not run"*) exit 3 ;;
   *disabled*) exit 0 ;;

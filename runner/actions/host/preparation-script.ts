@@ -143,8 +143,7 @@ done <<LIST
 $PACKAGES
 LIST
 if [ -n "$wanted" ]; then
-  apt install --no-install-recommends --allow-change-held-packages --allow-downgrades $wanted >/tmp/slipway-apt.log 2>&1 || { tail -n 20 /tmp/slipway-apt.log >&2; fail "installing$wanted"; }
-  rm -f /tmp/slipway-apt.log
+  apt install --no-install-recommends --allow-change-held-packages --allow-downgrades $wanted >"$staged" 2>&1 || { tail -n 20 "$staged" >&2; fail "installing$wanted"; }
 fi
 held=" $(apt-mark showhold 2>/dev/null | tr '\\n' ' ') "
 for name in $holds; do
