@@ -35,6 +35,9 @@ export const WIRE_LIMITS = { code: 100, text: 4_000, progress: 500, notes: 50 } 
 const Hex64 = z.string().regex(/^[0-9a-f]{64}$/)
 const Commit = z.string().regex(/^[0-9a-f]{40}$/)
 const InstantText = z.iso.datetime({ precision: 3 })
+/** Both become parts of paths on the runner. */
+const RepositoryId = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/)
+const ClusterName = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/)
 const Base64 = z
   .string()
   .regex(/^[A-Za-z0-9+/]+={0,2}$/)
@@ -43,7 +46,7 @@ const ShortText = z.string().max(WIRE_LIMITS.text)
 const StepId = z.string().min(1).max(300)
 
 export const RepositoryOffer = z.strictObject({
-  repository: z.string().max(64),
+  repository: RepositoryId,
   fullName: z.string().max(400),
   sshUrl: z.string().max(1000),
   branch: z.string().max(255),
@@ -72,8 +75,8 @@ export type EnrollAnswer = z.infer<typeof EnrollAnswer>
 
 export const JobOrder = z.strictObject({
   id: z.string().max(100),
-  repository: z.string().max(64),
-  cluster: z.string().max(63),
+  repository: RepositoryId,
+  cluster: ClusterName,
   commit: Commit,
   planner: z.int(),
   planDigest: Hex64,
@@ -107,7 +110,7 @@ export const PollRequest = z.strictObject({
 export const PollAnswer = z.strictObject({
   job: SignedJob.optional(),
   /** Clusters of which fresh facts are wanted: `repository/cluster` with the commit to read the spec at. */
-  factsWanted: z.array(z.strictObject({ repository: z.string(), cluster: z.string(), commit: Commit })).max(50),
+  factsWanted: z.array(z.strictObject({ repository: RepositoryId, cluster: ClusterName, commit: Commit })).max(50),
   /** Ask again after this long. */
   paceMs: z.int().min(100).max(300_000),
   /** Why nothing is given although something waits (a version too old, say). */
@@ -134,7 +137,7 @@ const TaintJson = z.strictObject({
 const Labels = z.record(z.string().max(320), z.string().max(63))
 
 export const FactsJson = z.strictObject({
-  cluster: z.string().max(63),
+  cluster: ClusterName,
   takenAt: InstantText,
   runner: z.string().max(100),
   machines: z.record(
@@ -221,7 +224,7 @@ export const FactsJson = z.strictObject({
 })
 
 /** `POST /runner/v1/facts` */
-export const FactsUpload = z.strictObject({ repository: z.string().max(64), facts: FactsJson })
+export const FactsUpload = z.strictObject({ repository: RepositoryId, facts: FactsJson })
 
 const at = { seq: z.int().positive(), at: InstantText }
 export const RunEventJson = z.discriminatedUnion('kind', [
@@ -266,7 +269,7 @@ export type EventsAnswer = z.infer<typeof EventsAnswer>
 export const DeployKeyRequest = z.strictObject({
   job: z.string().max(100),
   fence: z.int().positive(),
-  cluster: z.string().max(63),
+  cluster: ClusterName,
   title: z.string().max(200),
   publicKey: z.string().max(1000),
 })
