@@ -100,8 +100,8 @@ export type RunnerConfig = z.infer<typeof RunnerConfigDocument> & { readonly fil
 const MAX_BYTES = 256 * 1024
 
 /**
- * Reads `runner.yaml`. Paths inside are relative to the file. With `owner: 'root'` (the service) the file must belong to
- * root or to the service's own user and be writable by nobody else.
+ * Reads `runner.yaml`. Paths inside are relative to the file, which must belong to root or to the user that this runs
+ * as, and be writable by nobody else.
  * @throws Problem `runner.config` naming every mistake at once.
  */
 export function readRunnerConfig(file: string): RunnerConfig {
@@ -115,6 +115,13 @@ export function readRunnerConfig(file: string): RunnerConfig {
         code: 'runner.config-writable',
         what: `${file} can be written by others (mode ${(stat.mode & 0o777).toString(8)})`,
         remedy: `chmod go-w ${file}`,
+        retry: 'never',
+      })
+    if (stat.uid !== 0 && stat.uid !== process.getuid?.())
+      throw new Problem({
+        code: 'runner.config-owner',
+        what: `${file} belongs to user ${stat.uid}, who could change what this runner may do`,
+        remedy: `chown root ${file}`,
         retry: 'never',
       })
     text = readFileSync(file, 'utf8')
