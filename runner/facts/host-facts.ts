@@ -8,6 +8,9 @@ import type { Lan } from '../lan/lan.ts'
 /** A login and a few files; a laptop that is asleep does not answer later either. */
 const LOOK_TIMEOUT_MS = 30_000
 
+/** A host may say anything. */
+const MAX_VERSION = 60
+
 /** What a host says about itself; changes nothing. */
 const LOOK = `
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -61,6 +64,6 @@ function readLook(stdout: string, mark: string): Omit<HostFacts, 'reachable' | '
           : owner === mark
             ? 'this-cluster'
             : 'another',
-    ...(kubelet === undefined ? {} : { kubeletVersion: kubelet }),
+    ...(kubelet === undefined ? {} : { kubeletVersion: kubelet.slice(0, MAX_VERSION) }),
   }
 }

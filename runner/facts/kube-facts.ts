@@ -7,6 +7,11 @@ import { readRecord } from '../actions/gitops/record.ts'
 import type { KubeApi } from '../lan/kube-api.ts'
 import type { Lan } from '../lan/lan.ts'
 
+/** What a kubelet says of itself may be anything; one odd node must not make the facts of all others unusable. */
+const MAX_VERSION = 60
+const MAX_ADDRESS = 63
+const DIGEST = /^[0-9a-f]{64}$/
+
 export type Taint = { readonly key: string; readonly value?: string; readonly effect: string }
 
 /** What the cluster's own API and the keystore tell; `kubernetes` is absent while there is no cluster. */
@@ -15,12 +20,12 @@ export async function kubeFacts(
 ): Promise<{ readonly kubernetes?: KubernetesFacts; readonly gitops?: GitopsFacts }> {
   const kube = await apiOf(lan)
   if (kube === undefined) return await gitopsFacts(lan, undefined, new Map())
-  const version = (await kube.version()).replace(/^v/, '')
+  const version = (await kube.version()).replace(/^v/, '').slice(0, MAX_VERSION)
   const nodes = await kube.list('v1', 'Node')
   const record = await readRecord(kube)
   const components = Object.fromEntries(
     [...record].flatMap(([key, value]) =>
-      key.startsWith('component.') ? [[key.slice('component.'.length), value] as const] : [],
+      key.startsWith('component.') && DIGEST.test(value) ? [[key.slice('component.'.length), value] as const] : [],
     ),
   )
   return {
@@ -81,7 +86,8 @@ function nodeFacts(node: KubeObject): NodeFacts {
   return {
     ready: conditionOf(node, 'Ready')?.status === 'True',
     role: 'node-role.kubernetes.io/control-plane' in labels ? 'control-plane' : 'worker',
-    kubeletVersion: isRecord(info) && typeof info['kubeletVersion'] === 'string' ? info['kubeletVersion'] : '',
+    kubeletVersion:
+      isRecord(info) && typeof info['kubeletVersion'] === 'string' ? info['kubeletVersion'].slice(0, MAX_VERSION) : '',
     address: addressOf(node),
     labels,
     // Kubernetes sets these itself while a node is not ready, unreachable or cordoned.
@@ -98,7 +104,7 @@ export function addressOf(node: KubeObject): string {
   const found: unknown = Array.isArray(addresses)
     ? addresses.find((entry: unknown) => isRecord(entry) && entry['type'] === 'InternalIP')
     : undefined
-  return isRecord(found) && typeof found['address'] === 'string' ? found['address'] : ''
+  return isRecord(found) && typeof found['address'] === 'string' ? found['address'].slice(0, MAX_ADDRESS) : ''
 }
 
 export function taintsOf(node: KubeObject): readonly Taint[] {
