@@ -58,11 +58,6 @@ export interface SealedValue {
 /** Greedy and without an end anchor, as upstream's; the four parts are then held to strict base64. */
 const SEALED = /^ENC\[AES256_GCM,data:(.+),iv:(.+),tag:(.+),type:(.+)\]/
 
-/** Whether a text has the outer form of a sealed value. */
-export function looksSealed(text: string): boolean {
-  return text.startsWith('ENC[AES256_GCM,') && SEALED.test(text)
-}
-
 /** @throws Problem `sops.not-sealed`, `sops.bad-encoding` */
 export function parseValue(text: string, where: Where): SealedValue {
   const match = text.startsWith('ENC[AES256_GCM,') ? SEALED.exec(text) : null

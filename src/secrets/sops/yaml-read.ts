@@ -19,6 +19,9 @@ import { refusal, type Where } from './refusal.ts'
 import { comment, entry, mapping, sequence, type Comment, type Entry, type Mapping, type Node } from './tree.ts'
 import { readScalar } from './yaml-scalar.ts'
 
+/** Upstream puts the brace of an empty mapping with a comment in the first column, which no other reader takes. */
+const OUTDENTED_BRACE = /(\n +)(#[^\n]*)\n([}\]])(?=\r?\n|$)/g
+
 /**
  * Reads YAML into one mapping per document, as upstream's go-yaml 3 loads it: aliases expanded, tags resolved and
  * dropped, merge keys kept as a key `<<`, every comment line a sibling of what it stands by.
@@ -26,7 +29,10 @@ import { readScalar } from './yaml-scalar.ts'
  * are lists or single values, repeated keys, keys that are not text.
  */
 export function readYaml(text: string, where: Where): Mapping[] {
-  const source = new Source(text.startsWith('\ufeff') ? text.slice(1) : text, where)
+  const source = new Source(
+    (text.startsWith('\ufeff') ? text.slice(1) : text).replace(OUTDENTED_BRACE, '$1$2$1$3'),
+    where,
+  )
   const documents = compose(source)
   const reader = new TreeReader(source)
   return documents.flatMap((document, i) => {
@@ -294,8 +300,10 @@ class TreeReader {
     const at = start(node) === Infinity ? (key?.range?.[1] ?? until) : start(node)
     if (isCollection(node)) {
       const flow = node.flow === true
-      // After `key:` or `-`, on that line: it goes before the entry. On lines of their own below: inside.
-      const before = this.#take(at, (remark) => inSequence || flow || !remark.ownLine).map(asComment)
+      // Behind `key:` or above `-`: before the entry or item. Behind `-`, or on lines of their own below: inside.
+      const isBefore = (remark: Remark): boolean =>
+        flow || (inSequence ? remark.ownLine && remark.column <= column : !remark.ownLine)
+      const before = this.#take(at, isBefore).map(asComment)
       const inner: (Entry | Node)[] = this.#take(at).map(asComment)
       const value = this.#anchored(node, () => {
         this.#count(0)

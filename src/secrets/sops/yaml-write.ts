@@ -12,8 +12,8 @@ const MAX_SIMPLE_KEY_BYTES = 128
  * Prints documents as upstream does, byte for byte: its emitter is go-yaml 3, whose order of writing comments, breaks
  * and spaces is followed step by step. A few texts are written otherwise, because upstream's own output of them cannot
  * be read back, or not by every reader: block scalars with a leading space or break below a list item get the
- * indentation digit that is true; texts of several lines with a leading tab, and texts with U+2028 or U+2029 inside, are
- * put in double quotes.
+ * indentation digit that is true; comments in an otherwise empty mapping or list stay inside its braces; texts of
+ * several lines with a leading tab, and texts with U+2028 or U+2029 inside, are put in double quotes.
  * @param indent - From 2 to 9, as go-yaml has it; other widths become 2.
  */
 export function writeYaml(documents: readonly Mapping[], indent: number): string {
@@ -204,7 +204,9 @@ class YamlWriter {
     this.#note(end)
     this.#indicator(open, true, true, false)
     this.#indent = this.#indent < 0 ? this.#best : this.#nextStop()
+    const remarked = this.#head !== ''
     this.#headComment()
+    if (remarked) this.#writeIndent()
     this.#indent = outer
     this.#indicator(close, false, false, false)
     this.#lineComment()
