@@ -205,15 +205,21 @@ async function performAccepted<Lan>(
     registerDeployKey: (title, publicKey) =>
       parts.client.registerDeployKey({ job: order.id, fence, cluster: order.cluster, title, publicKey }),
   })
-  const fresh = planCluster(spec, job.blueprint, await parts.lan.gather(spec, lan))
+  const seen = await parts.lan.gather(spec, lan)
+  const fresh = planCluster(spec, job.blueprint, seen)
   const risks = fresh.plan === undefined ? fresh.problems.map((problem) => problem.what) : addedRisk(plan, fresh.plan)
-  if (risks.length > 0)
+  if (risks.length > 0) {
+    // The next plan has to know it, or it would be refused for the same reason.
+    await upload(parts, order.repository, seen).catch((error: unknown) =>
+      parts.log.warn('uploading facts', { error: redact(String(error)) }),
+    )
     throw new Problem({
       code: 'runner.impact-rose',
       what: `the machines are not as they were when this was planned: ${risks.join('; ')}`,
-      remedy: 'Comment `/slipway plan` to see what is needed now.',
+      remedy: 'Comment `/slipway apply`: the plan as it is needed now is shown, and waits for your word.',
       retry: 'later',
     })
+  }
   const needed = fresh.plan === undefined ? plan : stillNeeded(plan, fresh.plan)
   tell.emit({ kind: 'started', runner: parts.identity.name, steps: needed.steps.length })
   rememberApplied(job, parts.keys)
