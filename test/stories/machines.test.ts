@@ -59,7 +59,10 @@ describe('what may be done to machines', () => {
     const stopped = await site.run(pull)
     expect(stopped).toContain('the machines are not as they were')
     expect(stopped).toContain('cp-1')
-    site.world.proxmox.control.setConfig(401, { memory: '4096' })
+    await site.forge.comment(REPOSITORY, pull.number, 'ada', '/slipway apply')
+    expect(await site.run(pull, (body) => body.includes('waiting'))).toContain(
+      'cp-1: live was reviewed, reboot is needed now',
+    )
     await site.forge.comment(REPOSITORY, pull.number, 'ada', '/slipway apply')
     await site.run(pull, (body) => body.includes(': done'))
     expect(await site.stepsLeft(labelled)).toEqual([])
