@@ -135,8 +135,7 @@ async function post(
       redirect: 'error',
       signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
     })
-    const bytes = await response.arrayBuffer()
-    if (bytes.byteLength > MAX_ANSWER_BYTES) throw new Error('the answer is too long')
+    const bytes = await limited(response.body)
     return {
       status: response.status,
       text: new TextDecoder().decode(bytes),
@@ -145,6 +144,18 @@ async function post(
   } catch (error) {
     throw unreachable(url.pathname, error instanceof Error ? error.message : String(error), error)
   }
+}
+
+/** Reads no further than an answer of our app could be long. */
+async function limited(body: AsyncIterable<Uint8Array> | null): Promise<Buffer> {
+  const parts: Uint8Array[] = []
+  let size = 0
+  for await (const part of body ?? []) {
+    size += part.length
+    if (size > MAX_ANSWER_BYTES) throw new Error('the answer is too long')
+    parts.push(part)
+  }
+  return Buffer.concat(parts)
 }
 
 function unreachable(path: string, why: string, cause?: unknown): Problem {
