@@ -93,12 +93,10 @@ export function factsAfter(step: Step, facts: Facts): Facts {
         deployKey: { fingerprint: gitops.deployKey?.fingerprint ?? '', registered: true },
       }))
     case 'install-engine':
-      return withGitops(facts, ({ pointedDigest: _, ...gitops }) => ({
-        ...gitops,
-        engine: step.engine,
-        version: step.version,
-        installedDigest: step.componentsDigest,
-      }))
+      return withGitops(facts, (gitops) => {
+        const { pointedDigest: _, ...others } = gitops
+        return { ...others, engine: step.engine, version: step.version, installedDigest: step.componentsDigest }
+      })
     case 'point-engine':
       return withGitops(facts, (gitops) => ({ ...gitops, engine: step.engine, pointedDigest: step.objectsDigest }))
     default:
