@@ -93,10 +93,14 @@ export function factsAfter(step: Step, facts: Facts): Facts {
         deployKey: { fingerprint: gitops.deployKey?.fingerprint ?? '', registered: true },
       }))
     case 'install-engine':
-      return withGitops(facts, (gitops) => {
-        const { pointedDigest: _, ...others } = gitops
-        return { ...others, engine: step.engine, version: step.version, installedDigest: step.componentsDigest }
-      })
+      return withGitops(facts, ({ deployKey, recipient, status }) => ({
+        engine: step.engine,
+        version: step.version,
+        installedDigest: step.componentsDigest,
+        ...(deployKey === undefined ? {} : { deployKey }),
+        ...(recipient === undefined ? {} : { recipient }),
+        ...(status === undefined ? {} : { status }),
+      }))
     case 'point-engine':
       return withGitops(facts, (gitops) => ({ ...gitops, engine: step.engine, pointedDigest: step.objectsDigest }))
     default:
