@@ -14,15 +14,32 @@ const withCilium = (spec: string): string =>
   )
 
 const LEADING = {
-  argocd: { object: ['applications.argoproj.io', 'argocd'], name: 'Argo CD', change: withCilium },
-  fleet: { object: ['gitrepos.fleet.cattle.io', 'fleet-local'], name: 'Fleet', change: (spec: string) => spec },
+  argocd: {
+    object: ['applications.argoproj.io', 'argocd'],
+    name: 'Argo CD',
+    change: withCilium,
+    ciliumConfig: {
+      'enable-wireguard': 'true',
+      'enable-gateway-api': 'true',
+      'enable-hubble': 'true',
+      'enable-l2-announcements': 'true',
+    },
+    definition: 'gateways.gateway.networking.k8s.io',
+  },
+  fleet: {
+    object: ['gitrepos.fleet.cattle.io', 'fleet-local'],
+    name: 'Fleet',
+    change: (spec: string) => spec,
+    ciliumConfig: {},
+    definition: 'gitrepos.fleet.cattle.io',
+  },
 } as const
 
 /** Flux is told by the life of a cluster. */
 describe.each(['argocd', 'fleet'] as const)('a cluster that follows its repository with %s', (engine) => {
   test('is there after the merge, and nothing is left to do', async () => {
     await using site = await storySite({ engine })
-    const { object, name, change } = LEADING[engine]
+    const { object, name, change, ciliumConfig, definition } = LEADING[engine]
     const spec = change(site.spec)
     site.startRunner()
     const pull = await site.openPull({ [FILE]: spec })
@@ -42,20 +59,9 @@ describe.each(['argocd', 'fleet'] as const)('a cluster that follows its reposito
         ? undefined
         : true,
     )
-    if (change === withCilium) {
-      const config = JSON.parse(
-        await site.kubectl('get', 'configmap', 'cilium-config', '-n', 'kube-system', '-o', 'json'),
-      ) as {
-        readonly data: Readonly<Record<string, string>>
-      }
-      expect(config.data).toMatchObject({
-        'enable-wireguard': 'true',
-        'enable-gateway-api': 'true',
-        'enable-hubble': 'true',
-        'enable-l2-announcements': 'true',
-      })
-      expect(await site.kubectl('get', 'crd', 'gateways.gateway.networking.k8s.io', '-o', 'name')).not.toBe('')
-    }
+    const config = await site.kubectl('get', 'configmap', 'cilium-config', '-n', 'kube-system', '-o', 'json')
+    expect(config === '' ? {} : (JSON.parse(config) as { readonly data: object }).data).toMatchObject(ciliumConfig)
+    expect(await site.kubectl('get', 'crd', '-o', 'name')).toContain(definition)
     expect((await site.forge.deployKeys(REPOSITORY)).map(({ readOnly }) => readOnly)).not.toContain(false)
     expect(site.effects()).toEqual({ inits: 1, joins: 2, vmsMade: 3 })
     expect(await site.stepsLeft(spec)).toEqual([])
