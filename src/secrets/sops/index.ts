@@ -20,6 +20,7 @@
  */
 export { ruleFor, parseCreationRules, type CreationRule, type SopsConfig } from './creation-rules.ts'
 export { formatOf, type SopsFormat } from './format.ts'
+export { findLeaks } from './leak.ts'
 export { SOPS_VERSION, type AgeKey, type KeyGroup, type Metadata } from './metadata.ts'
 export { parseIdentities, type Identity } from './recipient.ts'
 export {

@@ -58,10 +58,12 @@ class Source {
   readonly remarks: Remark[] = []
   readonly starts: number[] = []
   readonly lexemes: string[] = []
+  readonly #lineStarts: number[] = [0]
 
   constructor(text: string, where: Where) {
     this.text = text
     this.where = where
+    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', end + 1)) this.#lineStarts.push(end + 1)
     let at = 0
     let marker = ''
     for (const lexeme of new Lexer().lex(text)) {
@@ -84,19 +86,28 @@ class Source {
   }
 
   column(at: number): number {
-    return at - (this.text.lastIndexOf('\n', at - 1) + 1)
+    return at - (this.#lineStarts[this.#line(at)] ?? 0)
   }
 
   /** Where the line of `at` ends. */
   lineEnd(at: number): number {
-    const end = this.text.indexOf('\n', at)
-    return end < 0 ? this.text.length : end
+    const next = this.#lineStarts[this.#line(at) + 1]
+    return next === undefined ? this.text.length : next - 1
+  }
+
+  /** Found by halving: looking for a line break in a file of one long line would take time squared. */
+  #line(at: number): number {
+    let [low, high] = [0, this.#lineStarts.length]
+    while (high - low > 1) {
+      const middle = (low + high) >> 1
+      if ((this.#lineStarts[middle] ?? Infinity) <= at) low = middle
+      else high = middle
+    }
+    return low
   }
 
   bad(what: string, at: number, remedy?: string): Error {
-    const before = this.text.slice(0, at)
-    const line = before.split('\n').length
-    const file = `${this.where.file}:${line}:${this.column(at) + 1}`
+    const file = `${this.where.file}:${this.#line(at) + 1}:${this.column(at) + 1}`
     return refusal('yaml', what, { file }, remedy)
   }
 }

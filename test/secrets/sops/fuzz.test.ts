@@ -139,6 +139,23 @@ describe('what would exhaust something is refused', () => {
   })
 })
 
+describe('what other parsers take for ever over is read or refused', () => {
+  test.each<[string, string, SopsFormat]>([
+    ['one long line of lists', `a: [${'[],'.repeat(60_000)}]`, 'yaml'],
+    ['one long line of values', `a: [${'1,'.repeat(90_000)}]`, 'yaml'],
+    ['many keys', Array.from({ length: 40_000 }, (_, i) => `k${i}: 1\n`).join(''), 'yaml'],
+    ['many comments', `${'# c\n'.repeat(90_000)}a: 1\n`, 'yaml'],
+    ['many blanks', `a:${' '.repeat(1_000_000)}1\n`, 'yaml'],
+    ['long digits', `a: ${'9'.repeat(1_000_000)}\n`, 'yaml'],
+    ['long digits in JSON', `{"a":1${'0'.repeat(1_000_000)}}`, 'json'],
+    ['many escapes in JSON', `{"a":"${'\\u0041'.repeat(200_000)}"}`, 'json'],
+    ['many quotes in ini', `a=${'"'.repeat(1_000_000)}\n`, 'ini'],
+    ['many continued lines', `a=x${'\\\n  y'.repeat(200_000)}\n`, 'ini'],
+  ])('%s', (_what, content, format) => {
+    expect(defect(() => readPlain(bytes(content), format, where))).toBeUndefined()
+  })
+})
+
 describe('laws', () => {
   const scalar: fc.Arbitrary<Node> = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 30 }).map((value): Node => ({ kind: 'str', value })),

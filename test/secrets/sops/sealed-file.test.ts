@@ -7,6 +7,7 @@ import {
   decryptTree,
   editFile,
   encryptFile,
+  findLeaks,
   inspectFile,
   parseIdentities,
   rotateFile,
@@ -272,6 +273,28 @@ describe('what is refused', () => {
     const write = (content: string) => code(encryptFile(content, { ...options, keyGroups: [[recipient]], selection }))
     expect(await write('a:\n  # secret\n  - 1\n')).toBe('sops.not-supported')
     expect(await write('a:\n  # public\n  - 1\n')).toBe('nothing was thrown')
+  })
+})
+
+describe('leaks are found without a key', () => {
+  const options = { file: 'a.yaml', format: 'yaml' as const }
+  const sealed = read('secret.yaml.enc').toString()
+
+  test('a whole file has none', () => {
+    expect(findLeaks(sealed, options)).toEqual([])
+    for (const [name, format] of made) expect(findLeaks(read(`${name}.enc`), { file: name, format })).toEqual([])
+  })
+
+  test('a value pasted in clear is named by its keys', () => {
+    const leaking = sealed.replace('stringData:\n', 'stringData:\n    token: hunter2\n    port: 80\n    empty: ""\n')
+    expect(findLeaks(leaking, options)).toEqual([
+      ['stringData', 'token'],
+      ['stringData', 'port'],
+    ])
+  })
+
+  test('a file that was never sealed is refused', () => {
+    expect(() => findLeaks('a: 1\n', options)).toThrow(Problem)
   })
 })
 
