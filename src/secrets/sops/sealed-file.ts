@@ -47,6 +47,8 @@ export interface RecipientOptions {
   readonly keyGroups: readonly (readonly string[])[]
   /** How many of several key groups are needed; 0 or nothing means all. */
   readonly shamirThreshold?: number | undefined
+  /** Kinds of keys that are wanted beside these and cannot be sealed to, as a creation rule names them: refused. */
+  readonly otherKinds?: readonly string[] | undefined
 }
 
 const webRandom = (length: number): Uint8Array<ArrayBuffer> => crypto.getRandomValues(new Uint8Array(length))
@@ -100,6 +102,7 @@ export async function encryptFile(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const where = { file: options.file }
   const documents = readPlain(toBytes(content), options.format, where)
+  ageAlone(options, where)
   const random = options.random ?? webRandom
   const dataKey = random(DATA_KEY_BYTES)
   const metadata: Metadata = {
@@ -178,6 +181,7 @@ export async function updateKeys(
   const where = { file: options.file }
   const { documents, metadata } = readSealed(toBytes(content), options.format, where)
   ageOnly(metadata, where)
+  ageAlone(options, where)
   const before = metadata.keyGroups.map((group) => group.age.map((key) => key.recipient))
   const shamirThreshold = options.shamirThreshold || Math.min(metadata.shamirThreshold, options.keyGroups.length)
   const [was, will] = [new Set(before.flat()), new Set(options.keyGroups.flat())]
@@ -416,5 +420,16 @@ function ageOnly(metadata: Metadata, where: Where): void {
       `the file is sealed to keys of the kind ${other.key} too, and wrapping a data key for those is not built`,
       where,
       'Use sops itself, or move the file to age recipients.',
+    )
+}
+
+function ageAlone({ otherKinds }: RecipientOptions, where: Where): void {
+  const other = otherKinds?.[0]
+  if (other !== undefined)
+    throw refusal(
+      'not-supported',
+      `the file is to be sealed to keys of the kind ${other} too, and wrapping a data key for those is not built`,
+      where,
+      'Use sops itself, or age recipients alone.',
     )
 }

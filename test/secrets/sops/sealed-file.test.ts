@@ -9,8 +9,10 @@ import {
   encryptFile,
   findLeaks,
   inspectFile,
+  parseCreationRules,
   parseIdentities,
   rotateFile,
+  ruleFor,
   SOPS_VERSION,
   updateKeys,
   type SopsFormat,
@@ -199,6 +201,14 @@ describe('recipients', () => {
     [[['age1yubikey1qw508d6q']], 'sops.not-supported'],
   ])('recipients %j are refused: %s', async (keyGroups, expected) => {
     expect(await code(encryptFile('a: 1\n', { ...options, keyGroups }))).toBe(expected)
+  })
+
+  test('a creation rule that wants other kinds of keys as well is refused, not half followed', async () => {
+    const { recipient } = await newAgeKey()
+    const config = parseCreationRules(`creation_rules:\n  - age: ${recipient}\n    pgp: ABCDEF\n`, '.sops.yaml')
+    const rule = ruleFor(config, '.sops.yaml', 'a.yaml')
+    expect(rule?.otherKinds).toEqual(['pgp'])
+    expect(await code(encryptFile('a: 1\n', { ...options, keyGroups: [], ...rule }))).toBe('sops.not-supported')
   })
 
   test('keys of other kinds stay on an edit, and stop a rotation', async () => {

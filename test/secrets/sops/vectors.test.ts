@@ -13,6 +13,8 @@ import {
   updateKeys,
   type SopsFormat,
 } from '../../../src/secrets/sops/index.ts'
+import { unwrapWith } from '../../../src/secrets/sops/recipient.ts'
+import { importValueKey, openValue, parseValue } from '../../../src/secrets/sops/value.ts'
 
 interface Vector {
   id: string
@@ -179,5 +181,35 @@ describe.skipIf(absent)('sequences (skipped without ../shared)', () => {
     const rest = (text: string) =>
       text.replaceAll(/enc: \|\n(\s+.*\n)+?\s+-----END AGE ENCRYPTED FILE-----\n/g, 'enc\n')
     expect(rest(Buffer.from(made.content).toString())).toBe(rest(after.toString()))
+  })
+})
+
+describe.skipIf(absent)("upstream's unit tests (skipped without ../shared)", () => {
+  interface Value {
+    keyAscii: string
+    aad: string
+    encrypted: string
+    plain?: string
+  }
+  interface Armored {
+    identity?: string
+    sshIdentity?: string
+    armored: string
+    plain: string
+  }
+  const primitives = json('primitives.json') as { value?: Value[]; age?: Armored[] }
+  const where = { file: 'x' }
+  const open = async ({ keyAscii, aad, encrypted }: Value) =>
+    openValue(parseValue(encrypted, where), await importValueKey(Uint8Array.from(Buffer.from(keyAscii))), aad, where)
+
+  test.each((primitives.value ?? []).filter((one) => one.plain !== undefined))('a value at "$aad"', async (value) => {
+    expect(await open(value)).toEqual({ kind: 'str', value: value.plain })
+  })
+  test.each((primitives.value ?? []).filter((one) => one.plain === undefined))('no value at "$aad"', async (value) => {
+    await expect(open(value)).rejects.toMatchObject({ code: 'sops.auth-failed' })
+  })
+  test.each(primitives.age ?? [])('an age file %#', async ({ identity, sshIdentity, armored, plain }) => {
+    const opened = await unwrapWith([identity ?? sshIdentity ?? ''], armored, where)
+    expect(bytes(opened ?? new Uint8Array())).toBe(plain)
   })
 })
