@@ -62,6 +62,8 @@ export async function openMachine(options: MachineOptions): Promise<Machine> {
   for (const [path, text] of seed(options, readFileSync(keyFile, 'utf8'), hostKey))
     write(`var/lib/cloud/seed/nocloud/${path}`, text, 0o600)
   write('etc/apt/sources.list', `deb ${options.debian} bookworm main\n`)
+  // There is no name server: without one in here, each look-up is refused at once instead of waiting for an answer.
+  write('etc/resolv.conf', '')
   write(
     'etc/systemd/network/10-lab.network',
     `[Match]\nName=host0\n\n[Network]\nAddress=${address}/24\nGateway=${network.gateway}\nLinkLocalAddressing=no\n`,

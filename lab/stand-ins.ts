@@ -65,7 +65,7 @@ export function containerd(version: string, program: 'debian' | 'script'): Small
       'usr/lib/systemd/system/containerd.service':
         '[Unit]\nDescription=containerd of the lab, a stand-in\nAfter=network.target\n\n[Service]\nExecStart=/usr/bin/containerd\nRestart=always\nRestartSec=5\n\n[Install]\nWantedBy=multi-user.target\n',
       // Docker's package brings one with the CRI plugin switched off.
-      'etc/containerd/config.toml': 'disabled_plugins = ["cri"]\n',
+      'etc/containerd/config.toml': `# containerd ${version}\ndisabled_plugins = ["cri"]\n`,
     },
     conffiles: ['/etc/containerd/config.toml'],
     postinst: 'systemctl daemon-reload\nsystemctl enable --now containerd.service',

@@ -1,4 +1,5 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -13,6 +14,7 @@ import { awaitHost } from '../../runner/actions/host/await-host.ts'
 import { prepareHost } from '../../runner/actions/host/prepare-host.ts'
 import { readRunnerConfig } from '../../runner/config.ts'
 import type { ActionContext } from '../../runner/engine/action.ts'
+import { gatherFacts } from '../../runner/facts/gather.ts'
 import { fileKeystore } from '../../runner/keystore.ts'
 import { fileLanKeys } from '../../runner/lan/file-keys.ts'
 import type { Lan } from '../../runner/lan/lan.ts'
@@ -105,7 +107,7 @@ async function site() {
     await writeRepository(
       join(mirror, 'download.docker.com/linux/debian'),
       { codename: 'bookworm', component: 'stable' },
-      [containerd('1.7.29', 'debian'), containerd('2.2.5', 'script')],
+      [containerd('1.7.29', 'debian'), containerd('2.2.5', 'script'), containerd('2.2.6', 'script')],
       key,
     )
     writeFileSync(join(folder, 'runner.yaml'), 'connections: {}\n', { mode: 0o600 })
@@ -174,11 +176,159 @@ describe.skipIf(missing !== undefined)(
     })
 
     test('looking changes nothing; applied once, nothing is left to do; a second pass changes nothing', async () => {
-      const { lan, step, sh } = await place.ofName('n-1', 1)
+      const { lan, step, spec, sh } = await place.ofName('n-1', 1)
+      const fresh = await sh(STATE)
       expect(await prepareHost.check(step, lan, context())).toBe('needed')
-      expect(await sh('ls -d /var/lib/slipway /etc/apt/keyrings/slipway-* 2>/dev/null || true')).toBe('')
+      expect(await sh(STATE)).toBe(fresh)
+      expect((await gatherFacts(spec, lan)).machines).toEqual({
+        'n-1': {
+          host: {
+            reachable: true,
+            hostKey: step.target.hostKey.from === 'spec' ? step.target.hostKey.key : '',
+            os: OS,
+            kubeadm: 'none',
+          },
+        },
+      })
+
       await prepareHost.apply(step, lan, context())
       expect(await prepareHost.check(step, lan, context())).toBe('done')
+      const prepared = await sh(STATE)
+      expect(prepared).not.toBe(fresh)
+      await prepareHost.apply(step, lan, context())
+      expect(await sh(STATE)).toBe(prepared)
+      expect((await gatherFacts(spec, lan)).machines['n-1']?.host).toMatchObject({
+        os: OS,
+        recipeDigest: step.recipeDigest,
+        kubeadm: 'none',
+        kubeletVersion: 'v1.36.4',
+      })
+    })
+
+    test('the machine is what the recipe says, in the words of its own programs', async () => {
+      const { sh, step } = await place.ofName('n-1', 1)
+      expect(await sh('hostname; hostnamectl --static')).toBe('n-1\nn-1')
+      expect((await sh('apt-mark showhold')).split('\n').sort()).toEqual([
+        'containerd.io',
+        'kubeadm',
+        'kubectl',
+        'kubelet',
+      ])
+      expect(await sh("dpkg-query -W -f '${Version}\\n' kubeadm containerd.io")).toBe(
+        '2.2.5-1~debian.12~bookworm\n1.36.4-1.1',
+      )
+      expect(
+        await sh('systemctl is-enabled apt-daily.timer unattended-upgrades.service kubelet containerd chrony || true'),
+      ).toBe('masked\nmasked\nenabled\nenabled\nenabled')
+      expect(await sh('systemctl is-active containerd chrony')).toBe('active\nactive')
+      for (const [key, value] of Object.entries(step.recipe.sysctls)) expect(await sh(`sysctl -n ${key}`)).toBe(value)
+      for (const { path, content, mode } of step.recipe.files)
+        expect(await sh(`stat -c %a ${path}; cat ${path}`)).toBe(`${mode.replace(/^0/, '')}\n${content.trim()}`)
+      expect(await sh('apt-get check')).toContain('Reading package lists')
+      expect(place.server.asked).toContain('/pkgs.k8s.io/core:/stable:/v1.36/deb/Release.key')
+    })
+
+    test('the firewall lets in what it names, drops the rest, and leaves rules of others', async () => {
+      const { sh, machine } = await place.ofName('n-1', 1)
+      await sh(
+        'nft add table ip other; systemd-run -q --unit=lab-open python3 -m http.server 30080; systemd-run -q --unit=lab-shut python3 -m http.server 8080',
+      )
+      await expect.poll(() => reaches(machine.address, 30080), { timeout: 20_000 }).toBe(true)
+      expect(
+        await sh('curl -s -o /dev/null -w %{http_code} --retry 5 --retry-connrefused http://127.0.0.1:8080/'),
+      ).toBe('200')
+      expect(await reaches(machine.address, 8080)).toBe(false)
+      expect(await sh('systemctl restart slipway-firewall; nft list tables')).toBe('table ip other\ntable inet slipway')
+      await sh('systemctl stop lab-open lab-shut')
+    })
+
+    test('what drifted is seen, and put right in one pass', async () => {
+      const { lan, step, sh } = await place.ofName('n-1', 1)
+      const prepared = await sh(SETTLED)
+      const drifts = [
+        'hostnamectl set-hostname other',
+        'systemctl unmask apt-daily.timer',
+        'sysctl -qw net.ipv4.ip_forward=0',
+        'echo "net.ipv4.ip_forward = 0" > /etc/sysctl.d/90-slipway.conf',
+        'rm /etc/modules-load.d/slipway.conf',
+        'chmod 600 /etc/containerd/config.toml',
+        'echo "# by hand" >> /etc/containerd/config.toml',
+        'apt-mark unhold kubelet',
+        'apt-get -q -y purge socat',
+        'rm /etc/apt/sources.list.d/slipway-docker.list',
+        'rm /etc/apt/keyrings/slipway-kubernetes.gpg',
+        'nft delete table inet slipway',
+        'systemctl stop chrony',
+        'systemctl disable containerd',
+        'echo "/dev/none none swap sw 0 0" >> /etc/fstab',
+      ]
+      expect(await prepareHost.check(step, lan, context())).toBe('done')
+      for (const drift of drifts) {
+        await sh(`${drift} >/dev/null 2>&1`)
+        expect([drift, await prepareHost.check(step, lan, context())]).toEqual([drift, 'needed'])
+      }
+      await prepareHost.apply(step, lan, context())
+      expect(await prepareHost.check(step, lan, context())).toBe('done')
+      expect(await sh(SETTLED)).toBe(prepared)
+    })
+
+    test('a newer containerd replaces a held one whose configuration was changed', async () => {
+      const { lan, step, sh } = await place.ofName('n-1', 1)
+      const packages = step.recipe.packages.map((one) =>
+        one.name === 'containerd.io' ? { ...one, version: '2.2.6-*' } : one,
+      )
+      const newer = { ...step, recipe: { ...step.recipe, packages }, recipeDigest: 'f'.repeat(64) }
+      await prepareHost.apply(newer, lan, context())
+      expect(await prepareHost.check(newer, lan, context())).toBe('done')
+      expect(
+        await sh(
+          'containerd --version; apt-mark showhold | grep containerd; grep -c SystemdCgroup /etc/containerd/config.toml',
+        ),
+      ).toBe('containerd v2.2.6 (stand-in)\ncontainerd.io\n1')
+      const none = packages.map((one) => (one.name === 'kubelet' ? { ...one, version: '1.36.99-*' } : one))
+      await expect(
+        prepareHost.apply({ ...newer, recipe: { ...step.recipe, packages: none } }, lan, context()),
+      ).rejects.toMatchObject({ code: 'host.no-version' })
+    })
+
+    test('an older run, another cluster and kubeadm by hand are refused before anything changes', async () => {
+      const { step, sh } = await place.ofName('n-1', 1)
+      const { lan: newer } = await place.ofName('n-1', 5)
+      const { lan: older } = await place.ofName('n-1', 4)
+      await sh('systemctl unmask apt-daily.timer')
+      const before = await sh(SETTLED)
+      await sh('echo 5 > /var/lib/slipway/fence')
+      await expect(prepareHost.apply(step, older, context())).rejects.toMatchObject({ code: 'host.fenced' })
+      await sh('echo slipway:cluster=other > /var/lib/slipway/cluster')
+      await expect(prepareHost.apply(step, newer, context())).rejects.toMatchObject({ code: 'host.another-cluster' })
+      await sh('rm /var/lib/slipway/cluster; mkdir -p /etc/kubernetes; echo x > /etc/kubernetes/kubelet.conf')
+      await expect(prepareHost.apply(step, newer, context())).rejects.toMatchObject({ code: 'host.another-cluster' })
+      await expect(prepareHost.check(step, newer, context())).rejects.toMatchObject({ code: 'host.another-cluster' })
+      await sh('rm -r /etc/kubernetes; echo 1 > /var/lib/slipway/fence')
+      expect(await sh(SETTLED)).toBe(before)
     })
   },
 )
+
+const OS = { id: 'debian', version: '12', arch: process.arch === 'arm64' ? 'arm64' : 'amd64' }
+/** Everything that a pass could change: files, packages, holds, units and when they were started, settings, rules. */
+const SETTLED = `
+find /etc /usr/local /var/lib/slipway /var/lib/dpkg/info -type f -not -path '*/ssl/*' -not -path /etc/fstab -not -name '*.dpkg-old' -exec sha256sum {} + -exec stat -c '%a %n' {} +
+dpkg-query -W -f '\${Package} \${Version} \${db:Status-Status}\\n'; apt-mark showhold; hostname
+systemctl list-unit-files --no-legend; sysctl -n net.ipv4.ip_forward vm.overcommit_memory; nft list ruleset`
+const STATE = `${SETTLED}
+find /etc /var/lib/slipway /var/lib/apt /var/lib/dpkg -printf '%p %T@\\n'
+for unit in containerd chrony slipway-firewall; do systemctl show -P InvocationID $unit; done`
+
+function reaches(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: 1_500 })
+    const done = (answer: boolean): void => {
+      socket.destroy()
+      resolve(answer)
+    }
+    socket.once('connect', () => done(true))
+    socket.once('error', () => done(false))
+    socket.once('timeout', () => done(false))
+  })
+}
