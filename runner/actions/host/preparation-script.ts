@@ -54,12 +54,16 @@ put() {
 if [ "$(hostname)" != "$HOST_NAME" ]; then
   if need "host name $HOST_NAME"; then hostnamectl set-hostname "$HOST_NAME" || fail "setting the host name"; fi
 fi
+# Without it every sudo asks the name servers for the machine's own name, and waits where they are silent.
+if ! grep -qE "[[:space:]]$HOST_NAME([[:space:]]|$)" /etc/hosts 2>/dev/null; then
+  if need "own name in /etc/hosts"; then printf '127.0.1.1 %s\\n' "$HOST_NAME" >> /etc/hosts || fail "writing /etc/hosts"; fi
+fi
 
 # Units that take the package lock at their own time go first.
 while read -r unit state; do
   [ "$state" = masked ] || continue
   [ "$(systemctl is-enabled "$unit" 2>/dev/null)" = masked ] && continue
-  if need "mask $unit"; then systemctl mask --now "$unit" >/dev/null 2>&1 || true; fi
+  if need "mask $unit"; then systemctl mask --now "$unit" >/dev/null 2>&1 || true; systemctl reset-failed "$unit" >/dev/null 2>&1 || true; fi
 done <<LIST
 $UNITS
 LIST
