@@ -6,6 +6,8 @@ import { defineConfig } from 'vitest/config'
  */
 export default defineConfig({
   test: {
+    // Most tests wait for simulated machines rather than compute, so one more than two processors have is right.
+    maxWorkers: 3,
     projects: [
       {
         test: {
