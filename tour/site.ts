@@ -81,7 +81,7 @@ export async function openSite(
     await forge.createRepo(REPOSITORY, files)
     await forge.grant(REPOSITORY, 'ada', 'write')
 
-    const port = options.port === 0 ? await freePort() : options.port
+    const port = await freePort(options.port)
     const appUrl = `http://127.0.0.1:${port}`
     const environment = {
       ...(await appEnvironment(forge, folder)),
@@ -218,12 +218,18 @@ function runnerConfig(
   }
 }
 
-/** A port that nobody listens on at this moment. */
-async function freePort(): Promise<number> {
+/**
+ * The wanted port when nobody listens there, or any free one for 0.
+ * @throws Error in words for the person who asked for a taken port.
+ */
+async function freePort(wanted: number): Promise<number> {
   const server = createServer()
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', resolve)
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const why = error.code === 'EADDRINUSE' ? 'another program listens there' : error.message
+      reject(new Error(`port ${wanted} cannot be used: ${why}. Give another with --port, or leave it out.`))
+    })
+    server.listen(wanted, '127.0.0.1', resolve)
   })
   const address = server.address()
   await new Promise((resolve) => server.close(resolve))
