@@ -191,7 +191,9 @@ async function cancel(
     { expiresAt: after(now, KEEP_MS) },
   )
   await showSoon(app, { repo: cluster.repo, kind: 'deployment', cluster: cluster.cluster })
-  return document?.value.job.state === 'running' ? 'stops at the end of the steps that are going on.' : 'is cancelled.'
+  return document?.value.job.state === 'running'
+    ? 'is being stopped, steps that are going on included; what they reached is looked at when it goes on.'
+    : 'is cancelled.'
 }
 
 /** One sentence on how a job is. */
