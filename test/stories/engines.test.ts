@@ -36,9 +36,14 @@ const LEADING = {
 } as const
 
 /** Flux is told by the life of a cluster. */
-describe.each(['argocd', 'fleet'] as const)('a cluster that follows its repository with %s', (engine) => {
+describe.each([
+  ['argocd', 'github'],
+  ['argocd', 'gitlab'],
+  ['fleet', 'github'],
+  ['fleet', 'gitlab'],
+] as const)('a cluster that follows its repository with %s on %s', (engine, forge) => {
   test('is there after the merge, and nothing is left to do', async () => {
-    await using site = await storySite({ engine })
+    await using site = await storySite({ engine, forge })
     const { object, name, change, ciliumConfig, definition } = LEADING[engine]
     const spec = change(site.spec)
     site.startRunner()

@@ -7,11 +7,12 @@ spec:
   destroy: { approvals: 2, coolingOff: 0s }
 `
 
-describe('what may be done to machines', () => {
+describe.each(['github', 'gitlab'] as const)('what may be done to machines, on %s', (forge) => {
   let site: StorySite
   let runner: StoryRunner
   beforeAll(async () => {
     site = await storySite({
+      forge,
       allow: { vmids: ['500-549'], nodes: ['pve2'], steps: ['fetch-image', 'create-vm', 'start-vm', 'await-host'] },
     })
     await site.forge.createUser('grace')
